@@ -1,0 +1,22 @@
+"""The one place that reads the machine's clocks.
+
+Every market rule runs on event time. The wall clock only stamps what was received and paces
+publishing, so that a replay of a past day gives what the day itself gave.
+"""
+
+import time
+
+
+def wall_ns() -> int:
+    """Nanoseconds since the Unix epoch: for stamps that others read."""
+    return time.time_ns()
+
+
+def wall_s() -> float:
+    """Seconds since the Unix epoch: for stamps that others read."""
+    return time.time()
+
+
+def monotonic_s() -> float:
+    """Seconds on a clock that never goes back: for intervals and time-outs."""
+    return time.monotonic()

@@ -1,0 +1,88 @@
+"""Every Kafka topic, declared once, as values.
+
+Faust topics and tables, the topics' creation and check at start, the gateway, the AsyncAPI
+document and the command line all derive from this list.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Cleanup = Literal["delete", "compact"]
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+#: A flush of a table is one record batch, so that it is atomic. 2,000 rows of 900 bytes are
+#: 1.8 MB and a board of 500 rows 0.45 MB; eight times that leaves room for bursts.
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+#: The header in which the producer sends when it received an event (ASCII digits, ns).
+RECEIVED_NS_HEADER = "received_ns"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic: its name, what its key is, and how long the broker keeps its records.
+
+    `single_partition` topics have one partition whatever the cluster's setting says.
+    """
+
+    name: str
+    key: str
+    describes: str
+    cleanup: Cleanup = "delete"
+    retention_ms: int = 6 * HOUR_MS
+    public: bool = True
+    single_partition: bool = False
+
+    def config(self) -> Mapping[str, str]:
+        """Broker-side configuration of the topic."""
+        common = {"max.message.bytes": str(MAX_MESSAGE_BYTES), "cleanup.policy": self.cleanup}
+        if self.cleanup == "compact":
+            # Small segments and a low dirty ratio keep a changelog near the size of its table, so
+            # that it is read back in seconds. The lag protects what a stale writer overwrote.
+            return common | {
+                "segment.bytes": str(64 * 1024 * 1024),
+                "segment.ms": str(10 * 60_000),
+                "min.cleanable.dirty.ratio": "0.1",
+                "min.compaction.lag.ms": "60000",
+                "delete.retention.ms": str(DAY_MS),
+            }
+        return common | {
+            "retention.ms": str(self.retention_ms),
+            "segment.bytes": str(256 * 1024 * 1024),
+        }
+
+
+AGGREGATES = TopicSpec("massive.aggregates", "symbol", "A and AM events as Massive sent them")
+TRADES = TopicSpec("massive.trades", "symbol", "T events as Massive sent them")
+QUOTES = TopicSpec("massive.quotes", "symbol", "Q events as Massive sent them", retention_ms=2 * HOUR_MS)
+HALTS = TopicSpec("massive.halts", "symbol", "LULD events as Massive sent them", retention_ms=DAY_MS)
+REFERENCE = TopicSpec(
+    "massive.reference", "symbol", "previous day, average volume and float, as fetched", retention_ms=2 * DAY_MS
+)
+UNKNOWN = TopicSpec("massive.unknown", "symbol", "events of a type that has no route", retention_ms=DAY_MS)
+DEAD_LETTERS = TopicSpec(
+    "market.dead-letters", "source key", "what could not be processed, and why", retention_ms=7 * DAY_MS
+)
+
+MARKET_QUOTES = TopicSpec("market.quotes", "symbol", "the row of each symbol", cleanup="compact")
+MARKET_REFERENCE = TopicSpec("market.reference", "symbol", "reference data of each symbol", cleanup="compact")
+PARTITION_TOPS = TopicSpec(
+    "tapereader.partition-tops",
+    "board/partition",
+    "each partition's best rows, input of the merged boards",
+    retention_ms=HOUR_MS,
+    public=False,
+)
+LEADERBOARDS = TopicSpec("market.leaderboards", "board", "the ranked top 500 with their rows", cleanup="compact")
+
+RAW_TOPICS = (AGGREGATES, TRADES, QUOTES, HALTS, REFERENCE, UNKNOWN)
+PUBLIC_TABLES = (MARKET_QUOTES, MARKET_REFERENCE, LEADERBOARDS)
+ALL_TOPICS = (*RAW_TOPICS, DEAD_LETTERS, *PUBLIC_TABLES, PARTITION_TOPS)
+
+BY_NAME: Mapping[str, TopicSpec] = {spec.name: spec for spec in ALL_TOPICS}
+
+#: Massive's event type -> the topic that it is routed to; anything else goes to UNKNOWN.
+ROUTES: Mapping[str, TopicSpec] = {"A": AGGREGATES, "AM": AGGREGATES, "T": TRADES, "Q": QUOTES, "LULD": HALTS}
