@@ -1,0 +1,60 @@
+"""A Faust app with the settings that the engine needs, each with its reason."""
+
+from typing import Any
+
+import faust
+
+#: Above the largest flush: rows of one record batch, uncompressed.
+MAX_FLUSH_BYTES = 15 * 1024 * 1024
+
+#: Batches waiting in a stream before its partition is paused; a batch may hold 10,000 records.
+WAITING_BATCHES = 16
+
+
+def batched_app(
+    app_id: str,
+    bootstrap_servers: str,
+    *,
+    partitions: int,
+    session_timeout_ms: int = 6000,
+    instance_id: str | None = None,
+    **options: Any,
+) -> faust.App:
+    """A Faust app on the batched transport.
+
+    `session_timeout_ms` is how long a worker that died silently keeps its partitions.
+    """
+    settings: dict[str, Any] = {
+        "broker": "batched://" + ";batched://".join(bootstrap_servers.split(",")),
+        "store": "memory://",
+        "topic_partitions": partitions,
+        # Topics are made and checked beforehand, all with one number of partitions.
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        # A standby would read every changelog twice and rank rows that it does not own.
+        "table_standby_replicas": 0,
+        # "latest" waits for ever when segments are deleted while they are read back.
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": 4 * 1024 * 1024,
+        "consumer_group_instance_id": instance_id,
+        # Flushes under way are waited for by the tables; what was not flushed is read again.
+        "stream_wait_empty": False,
+        "stream_buffer_maxsize": WAITING_BATCHES,
+        "stream_recovery_delay": 0.0,
+        "recovery_consistency_check": False,
+        "broker_session_timeout": session_timeout_ms / 1000,
+        "broker_heartbeat_interval": session_timeout_ms / 4000,
+        "broker_request_timeout": 30.0,
+        "broker_rebalance_timeout": 15.0,
+        "broker_max_poll_interval": 120.0,
+        "broker_commit_interval": 1.0,
+        "producer_acks": -1,
+        "producer_linger": 0.0,
+        "producer_compression_type": "lz4",
+        "producer_max_batch_size": MAX_FLUSH_BYTES,
+        "producer_max_request_size": MAX_FLUSH_BYTES + 1024 * 1024,
+        "producer_request_timeout": 30.0,
+        "web_enabled": False,
+        "autodiscover": False,
+    }
+    return faust.App(app_id, **(settings | options))

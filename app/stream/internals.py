@@ -1,0 +1,133 @@
+"""Every private point of Faust and aiokafka that the engine needs, in one place.
+
+`tests/contracts/test_engine_internals.py` fails when a release changes one of them.
+
+| point | why no public one does |
+|---|---|
+| aiokafka `AIOKafkaConsumer._fetcher`, `Fetcher._records`, `FetchResult`, `PartitionRecords` | `getmany` builds an object of eleven fields per record and gives up on a partition at the first batch it cannot decode |
+| faust `AIOKafkaConsumerThread._fetch_records`, `._ensure_consumer` | where the thread reads from aiokafka |
+| faust `Consumer._new_offset`, `._add_gap`, `._filter_tps_with_pending_acks` | commits count single offsets |
+| faust `Producer._settings_extra`, `._ensure_producer` | no setting for idempotence, no way to send a record batch |
+| faust `Recovery.active_offsets`, `Conductor._topics` | what recovery takes for read already; which topics there are |
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import CorruptRecordException
+
+from app.stream.batches import RecordBatch, Undecodable
+
+
+def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) -> RecordBatch | None:
+    """Everything that a fetch brought for a partition, as one batch; None where it is outdated.
+
+    A record batch that cannot be read (codec missing, checksum wrong, bytes broken) becomes an
+    `Undecodable` stretch and the next one is tried.
+    """
+    tp = result._topic_partition
+    if not result.has_more() or not result.check_assignment(tp):
+        return None
+    parsed = result._partition_records
+    source, position = parsed._records, parsed.next_fetch_offset
+    records: list[Any] = []
+    undecodable: list[Undecodable] = []
+    while source.has_next():
+        batch = source.next_batch()
+        try:
+            if check_crcs and not batch.validate_crc():
+                raise CorruptRecordException("the checksum does not match")
+            if not batch.is_control_batch:
+                start = len(records)
+                records.extend(batch)
+                if records[start:] and records[start].offset < position:
+                    records[start:] = [record for record in records[start:] if record.offset >= position]
+        except Exception as error:
+            del records[start_of(records, batch.base_offset) :]
+            undecodable.append(Undecodable(max(batch.base_offset, position), batch.next_offset, _reason(error)))
+        position = max(position, batch.next_offset)
+    parsed.next_fetch_offset = position
+    result._update_position()
+    result._partition_records = None
+    return RecordBatch(topic, partition, records, position, undecodable)
+
+
+def start_of(records: list[Any], offset: int) -> int:
+    """Index of the first record at `offset` or later."""
+    index = len(records)
+    while index and records[index - 1].offset >= offset:
+        index -= 1
+    return index
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+async def fetched(consumer: Any, partitions: Iterable[Any] | None, timeout_s: float, batched: set[str]) -> dict[Any, Any]:
+    """What the fetcher holds: a `RecordBatch` for topics in `batched`, records for the others.
+
+    Waits up to `timeout_s` for something to arrive. Follows aiokafka's `Fetcher.fetched_records`.
+    """
+    fetcher = consumer._fetcher
+    subscriptions = fetcher._subscriptions
+    with subscriptions.fetch_context():
+        if subscriptions.reassignment_in_progress:
+            await subscriptions.wait_for_assignment()
+        drained = _drain_all(fetcher, partitions, batched, consumer._max_poll_records)
+        if drained:
+            return drained
+        waiter = fetcher._create_fetch_waiter()
+        done, _ = await asyncio.wait([waiter], timeout=timeout_s)
+        if not done:
+            waiter.cancel()
+            return {}
+        waiter.result()
+        return _drain_all(fetcher, partitions, batched, consumer._max_poll_records)
+
+
+def _drain_all(fetcher: Any, partitions: Any, batched: set[str], max_records: int | None) -> dict[Any, Any]:
+    drained: dict[Any, Any] = {}
+    for tp in list(fetcher._records):
+        if partitions and tp not in partitions:
+            if not fetcher._subscriptions.is_assigned(tp):
+                del fetcher._records[tp]
+            continue
+        result = fetcher._records[tp]
+        if type(result) is not FetchResult:
+            if drained:
+                return drained
+            del fetcher._records[tp]
+            fetcher._notify(fetcher._wait_consume_future)
+            result.check_raise()
+            continue
+        found: Any
+        if tp.topic in batched:
+            found = drain(result, tp.topic, tp.partition, check_crcs=fetcher._check_crcs)
+        else:
+            found = result.getall(max_records)
+        if not result.has_more():
+            del fetcher._records[tp]
+            fetcher._notify(fetcher._wait_consume_future)
+        if found or isinstance(found, RecordBatch):
+            drained[tp] = found  # a batch without records moves the position: compaction, markers
+    return drained
+
+
+def kafka_producer(app: Any) -> Any:
+    """The aiokafka producer inside Faust's: it can send whole record batches."""
+    return app.producer._ensure_producer()
+
+
+def forget_recovered(app: Any, topic: str) -> None:
+    """Make the next recovery read a changelog from its start."""
+    offsets = app.tables.recovery.active_offsets
+    for tp in [tp for tp in offsets if tp.topic == topic]:
+        offsets.pop(tp, None)
+
+
+def declared_topics(app: Any) -> list[Any]:
+    """The topics that agents and tables have registered with Faust."""
+    return list(app.topics._topics)

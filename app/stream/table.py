@@ -1,0 +1,328 @@
+"""A Faust table whose writes are folded by batch and whose state counts each source record once.
+
+    quotes = BatchedTable(app, name="quotes", changelog_topic=app.topic(..., schema=RecordBatchSchema()),
+                          sources=["massive.aggregates"], encode=..., decode=..., dead_letters=...)
+
+    async for batch in stream:
+        changes = await quotes.fold(batch, fold_function)
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+import faust
+import structlog
+from faust.types import TP, EventT
+
+from app.errors import ForeignWriteError, OversizedError, TapereaderError
+from app.stream import covers, internals
+from app.stream.batches import RecordBatch
+from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable
+from app.stream.partition import PartitionState, RecordBatchBuilder
+from app.stream.store import PartitionedStore
+from app.stream.view import PartitionView
+
+log = structlog.get_logger(__name__)
+Row = TypeVar("Row")
+Fold = Callable[[PartitionView[Row], RecordBatch], None]
+
+#: Flushes under way per partition before a fold waits for the oldest. One keeps the broker busy
+#: while the next batch is folded; more only defer the acknowledgement.
+MAX_FLUSHES_UNDER_WAY = 4
+
+
+class _Flush:
+    """A flush under way: its record batch, then what Kafka said of it."""
+
+    __slots__ = ("builder", "future", "records", "state")
+
+    def __init__(self, state: PartitionState[Any], builder: RecordBatchBuilder) -> None:
+        self.state, self.builder, self.records = state, builder.builder, builder.records
+        self.future: Any = None
+
+
+class BatchedTable(faust.Table, Generic[Row]):  # type: ignore[misc]
+    """A table by partitions, written by `fold` and `write`, read as a mapping of key to row.
+
+    `sources` are the topics whose offsets the state covers. `encode` and `decode` turn a row into
+    its public bytes and back. `on_ready(partition)` is called when a partition's rows are
+    recovered, `on_lost(partition)` when they are gone.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        name: str,
+        changelog_topic: Any,
+        sources: Iterable[str],
+        encode: Callable[[Row], bytes],
+        decode: Callable[[bytes], Row],
+        dead_letters: DeadLetterWriter,
+        on_ready: Callable[[int], None] | None = None,
+        on_lost: Callable[[int], None] | None = None,
+        **options: Any,
+    ) -> None:
+        # 2, since Faust takes a buffer of one record to mean that recovery never ends.
+        super().__init__(app, name=name, changelog_topic=changelog_topic, recovery_buffer_size=2, **options)
+        self.sources = tuple(sources)
+        self.encode_row, self.decode_row = encode, decode
+        self.dead_letters = dead_letters
+        self.on_ready, self.on_lost = on_ready, on_lost
+        self._under_way: dict[int, deque[_Flush]] = {}
+        self._sending: dict[int, asyncio.Lock] = {}
+        self._completions: set[asyncio.Task[None]] = set()
+        app.tables.add(self)
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+
+    # -- reading
+
+    @property
+    def data(self) -> PartitionedStore:
+        """The store."""
+        if self._data is None:
+            self._data = PartitionedStore(
+                "memory://", self.app, self, table_name=self.name, key_type=str, value_type=bytes
+            )
+        return self._data
+
+    @property
+    def owned(self) -> Mapping[int, PartitionState[Row]]:
+        """State of the partitions that this worker owns now, by number."""
+        return self.data.partitions
+
+    def covered(self, topic: str, partition: int) -> int | None:
+        """The next offset of a source partition to fold; None where nothing of it is known."""
+        state = self.data.partitions.get(partition)
+        return None if state is None else state.covered.get(topic)
+
+    # -- writing
+
+    async def fold(self, batch: RecordBatch, function: "Fold[Row]", message: Any = None) -> dict[str, Row | None]:
+        """Fold a batch into its partition's rows and log what changed, each key once.
+
+        Records that the state has already are skipped. A record at which `function` raises goes
+        to the dead letters alone. Returns the changed rows by key (None: deleted) as soon as they
+        count in memory; `message`, the event's, is acknowledged once Kafka has the flush.
+
+        A batch of a partition that is not owned (any more) changes nothing and returns nothing.
+        """
+        state = self.data.partitions.get(batch.partition)
+        if state is None or (message is not None and message.generation_id != self.app.consumer_generation_id):
+            return {}
+        pending = batch.since(state.covered.get(batch.topic))
+        folding = _Folding(self, state, function)
+        if len(pending):
+            folding.fold(pending)
+        letters = [from_undecodable(batch, found) for found in batch.undecodable]
+        letters += [from_record(found, 0, error) for found, error in folding.rejected]
+        await self._send(state.partition, folding.flushes, letters, message)
+        return folding.changes
+
+    async def write(self, partition: int, changes: Mapping[str, Row | None]) -> None:
+        """Write rows that come from no source record; returns once they are under way."""
+        state = self.data.partitions.get(partition)
+        if state is None or not changes:
+            return
+        builder = self.build(state, changes)
+        if builder is None:
+            raise OversizedError(f"{len(changes)} rows for {self.name}[{partition}] do not fit one record batch")
+        self.apply(state, changes)
+        await self._send(partition, [_Flush(state, builder)], [], None)
+
+    def build(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
+        """The flush for some changes, None where it does not fit one record batch."""
+        encode = self.encode_row
+        rows = [(key.encode(), None if row is None else encode(row)) for key, row in changes.items()]
+        builder = RecordBatchBuilder(internals.kafka_producer(self.app).create_batch())
+        found = covers.Covers(len(rows), state.logged, dict(state.covered), state.restart)
+        if not builder.fill(rows, found):
+            return None
+        state.logged, state.restart = dict(state.covered), False
+        return builder
+
+    @staticmethod
+    def apply(state: PartitionState[Row], changes: Mapping[str, Row | None]) -> None:
+        """Let changes count in memory."""
+        rows = state.rows
+        for key, row in changes.items():
+            if row is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = row
+
+    async def _send(self, partition: int, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+        if not flushes and not letters:
+            return
+        if message is not None:
+            message.incref()
+        under_way = self._under_way.setdefault(partition, deque())
+        under_way.extend(flushes)
+        # The lock is fair and nothing is awaited between a fold and here, so that flushes go out in
+        # the order in which they were folded, whichever agent folded them.
+        async with self._sending.setdefault(partition, asyncio.Lock()):
+            producer, topic = internals.kafka_producer(self.app), self.changelog_topic_name
+            for flush in flushes:
+                flush.future = await producer.send_batch(flush.builder, topic, partition=partition)
+                flush.builder = None
+        task = asyncio.ensure_future(self._complete(flushes, letters, message))
+        self._completions.add(task)
+        task.add_done_callback(self._completions.discard)
+        while len(under_way) >= MAX_FLUSHES_UNDER_WAY and not self.should_stop:
+            await asyncio.wait([under_way[0].future])
+            await asyncio.sleep(0)
+
+    async def _complete(self, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+        try:
+            if letters:
+                await self.dead_letters.send(letters)
+            for flush in flushes:
+                metadata = await flush.future
+                self._under_way[flush.state.partition].remove(flush)
+                self._check_place(flush, metadata.offset)
+            if message is not None:
+                message.ack(self.app.consumer)
+        except Exception as error:
+            log.error("flush_failed", table=self.name, error=repr(error))
+            await self.crash(error)
+
+    def _check_place(self, flush: _Flush, offset: int) -> None:
+        state = flush.state
+        expected = state.next_changelog_offset
+        if offset >= 0:
+            state.next_changelog_offset = offset + flush.records
+            if expected is not None and offset != expected:
+                raise ForeignWriteError(
+                    f"{self.changelog_topic_name}[{state.partition}]: expected to append at {expected}, was at "
+                    f"{offset}: another process writes this partition; this worker ends and starts again"
+                )
+
+    async def drain(self) -> None:
+        """Wait until Kafka has every flush that is under way."""
+        while self._completions:
+            await asyncio.wait(set(self._completions))
+
+    # -- what Faust calls
+
+    async def on_start(self) -> None:
+        """Start the store; topics are made beforehand and checked at start, never here."""
+        await self.add_runtime_dependency(self.data)
+
+    async def on_stop(self) -> None:
+        """Leave nothing under way."""
+        await self.drain()
+        await super().on_stop()
+
+    def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
+        """Apply what recovery read."""
+        self.data.apply_changelog_batch(batch, bytes, bytes)
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        await self.drain()
+        self._lose_all()
+
+    def _lose_all(self) -> None:
+        for partition in list(self.data.partitions):
+            del self.data.partitions[partition]
+            if self.on_lost is not None:
+                self.on_lost(partition)
+        self._under_way.clear()
+        self._sending.clear()
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Start afresh: what we own now is read back from the changelog, whoever wrote it."""
+        self._lose_all()
+        self.data.recovering.clear()
+        internals.forget_recovered(self.app, self.changelog_topic_name)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Take the recovered partitions into use."""
+        try:
+            await self._finish_recovery(active_tps)
+        except Exception as error:
+            await self.crash(error)
+            raise
+
+    async def _finish_recovery(self, active_tps: set[TP]) -> None:
+        ends = await self._source_ends(active_tps)
+        for tp in active_tps:
+            recovery = self.data.recovering.pop(tp.partition, None)
+            if recovery is None:
+                state = PartitionState[Row](tp.partition)
+            else:
+                try:
+                    state = recovery.finish(self.decode_row)
+                except Exception as error:
+                    raise TapereaderError(
+                        f"{tp.topic}[{tp.partition}] holds a row that this version cannot read ({error}); "
+                        "run the version that wrote it, or delete the topic to build it anew"
+                    ) from error
+            self._check_sources(state, ends)
+            self.data.partitions[tp.partition] = state
+            if recovery is not None and recovery.damaged:
+                keys = [(key or b"").decode() for key in recovery.damaged]
+                log.warning("stale_writer_repaired", table=self.name, partition=tp.partition, keys=len(keys))
+                await self.write(tp.partition, {key: state.rows.get(key) for key in keys})
+            if self.on_ready is not None:
+                self.on_ready(tp.partition)
+        self.data.recovering.clear()
+
+    async def _source_ends(self, active_tps: set[TP]) -> Mapping[TP, int]:
+        wanted = {TP(topic, tp.partition) for tp in active_tps for topic in self.sources}
+        wanted &= {TP(*tp) for tp in self.app.consumer.assignment()}
+        return await self.app.consumer.highwaters(*wanted) if wanted else {}  # type: ignore[no-any-return]
+
+    def _check_sources(self, state: PartitionState[Row], ends: Mapping[TP, int]) -> None:
+        for topic, offset in list(state.covered.items()):
+            end = ends.get(TP(topic, state.partition))
+            if end is not None and end < offset:
+                log.warning("source_restarted", topic=topic, partition=state.partition, covered=offset, end=end)
+                del state.covered[topic]
+                state.restart = True
+
+
+class _Folding(Generic[Row]):
+    """One call of `fold`: halves what cannot be folded or does not fit until it can or does."""
+
+    def __init__(self, table: BatchedTable[Row], state: PartitionState[Row], function: "Fold[Row]") -> None:
+        self.table, self.state, self.function = table, state, function
+        self.changes: dict[str, Row | None] = {}
+        self.flushes: list[_Flush] = []
+        self.rejected: list[tuple[RecordBatch, Exception]] = []
+
+    def fold(self, batch: RecordBatch) -> None:
+        view = PartitionView(self.state.partition, self.state.rows)
+        try:
+            self.function(view, batch)
+        except Exception as error:
+            self._divide(batch, error)
+            return
+        before = self.state.covered.get(batch.topic)
+        self.state.covered[batch.topic] = batch.next_offset
+        if not view.changes:
+            return
+        builder = self.table.build(self.state, view.changes)
+        if builder is None:
+            if before is None:
+                del self.state.covered[batch.topic]
+            else:
+                self.state.covered[batch.topic] = before
+            self._divide(batch, OversizedError(f"its rows do not fit one record batch of {self.table.name}"))
+            return
+        self.table.apply(self.state, view.changes)
+        self.changes.update(view.changes)
+        self.flushes.append(_Flush(self.state, builder))
+
+    def _divide(self, batch: RecordBatch, error: Exception) -> None:
+        if len(batch) == 1:
+            self.rejected.append((batch, error))
+            self.state.covered[batch.topic] = batch.next_offset
+            return
+        for half in batch.halves():
+            self.fold(half)
+
+

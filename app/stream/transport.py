@@ -1,0 +1,150 @@
+"""A Faust transport that hands the records of a poll over as one message.
+
+    app = faust.App("scanner", broker="batched://127.0.0.1:9092")
+
+It is found by the URL's scheme through the entry point `faust.transports`. Topics whose schema is
+a `RecordBatchSchema` are batched; all others go on as Faust's aiokafka driver has them.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from app.stream import internals
+from app.stream.batches import RecordBatch
+from app.stream.ledger import Ledger
+from app.stream.message import BatchMessage
+from app.stream.schema import RecordBatchSchema
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer thread, reading columns where a topic asks for batches."""
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
+    ) -> Mapping[Any, Any]:
+        if not self.consumer.flow_active:
+            return {}
+        if consumer._closed or consumer._fetcher._closed:
+            raise ConsumerStoppedError
+        return await internals.fetched(consumer, active_partitions, timeout or 0.0, self.consumer.batched_topics)
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer with batches as messages and commits by stretches."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Names of the topics that are delivered in batches.
+        self.batched_topics: set[str] = set()
+        self.ledger = Ledger()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Subscribe, noting which of the topics ask for batches."""
+        self.batched_topics = {
+            name
+            for topic in internals.declared_topics(self.app)
+            if isinstance(topic.schema, RecordBatchSchema)
+            for name in topic.topics
+        }
+        await super().subscribe(topics)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """The next messages: one per partition for batched topics, one per record for others."""
+        found, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if not found or self.should_stop:
+            return
+        for tp, records in found.items():
+            for message in self._messages(tp, records, generation):
+                # What is left unread here is read again: every rebalance ends with a seek.
+                if not self.flow_active or self.app.consumer_generation_id != generation:
+                    return
+                if active is None or tp in active or tp in self._buffered_partitions:
+                    yield tp, message
+
+    def _messages(self, tp: TP, records: Any, generation: int) -> Iterator[Any]:
+        self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+        if not isinstance(records, RecordBatch):
+            for record in records:
+                yield self._to_message(tp, record)
+            return
+        message = BatchMessage(tp, records, generation)
+        if self.app.topics.acks_enabled_for(tp.topic):
+            message.stretch = self.ledger.deliver(tp, records.next_offset)
+        yield message
+
+    def ack(self, message: Any) -> bool:
+        """Mark a message as processed; a batch counts for all of its stretch."""
+        if not isinstance(message, BatchMessage):
+            return bool(super().ack(message))
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        if message.stretch is not None and message.generation_id == self.app.consumer_generation_id:
+            self.ledger.acknowledge(message.tp, message.stretch)
+            self._n_acked += len(message.batch)
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        yield from super()._filter_tps_with_pending_acks(topics)
+        for tp in self.ledger:
+            if topics is None or tp in topics or tp.topic in topics:
+                yield tp
+
+    def _new_offset(self, tp: TP) -> int | None:
+        if tp.topic in self.batched_topics:
+            return self.ledger.committable(tp)
+        return super()._new_offset(tp)  # type: ignore[no-any-return]
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        if tp.topic not in self.batched_topics:
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget what was delivered of partitions that go away."""
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self.ledger.forget(tp)
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets, or where the tables' recovered state says otherwise."""
+        await super().perform_seek()
+        assignment = self.assignment()
+        for tp in assignment:
+            self.ledger.forget(tp)
+            offset = self._resume_at(tp)
+            if offset is not None:
+                await self.seek(tp, offset)
+
+    def _resume_at(self, tp: TP) -> int | None:
+        """The least offset that the tables fed by this partition have covered; None: as committed."""
+        tables = [table for table in self.app.tables.values() if tp.topic in getattr(table, "sources", ())]
+        if not tables:
+            return None
+        committed = self._committed_offset.get(tp) or 0
+        covered = [table.covered(tp.topic, tp.partition) for table in tables]
+        if all(offset is None for offset in covered):
+            return None
+        return min(committed if offset is None else offset for offset in covered)
+
+
+class Producer(driver.Producer):  # type: ignore[misc]
+    """Faust's producer, idempotent: a retry neither loses, doubles nor reorders a record."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """The transport of `batched://` URLs."""
+
+    Consumer: ClassVar[Any] = Consumer
+    Producer: ClassVar[Any] = Producer

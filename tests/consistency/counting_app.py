@@ -1,0 +1,75 @@
+"""A worker whose table counts: a record that is lost or counted twice shows in its rows.
+
+    python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS
+
+reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
+the order-sensitive digest of them in the table `NAME.counts`. A value "bad" cannot be folded.
+"""
+
+import sys
+from typing import Any
+
+import msgspec
+from mode.worker import Worker
+
+from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
+from app.stream.application import batched_app
+from app.stream.dead_letters import DeadLetterWriter
+
+MODULUS = 2**61 - 1
+
+
+class Count(msgspec.Struct, frozen=True):
+    """What was seen of a key."""
+
+    count: int
+    total: int
+    digest: int
+
+
+def add(row: Count | None, value: int) -> Count:
+    """The row after one more value; the digest depends on the order."""
+    if row is None:
+        row = Count(0, 0, 0)
+    return Count(row.count + 1, row.total + value, (row.digest * 1_000_003 + value + 1) % MODULUS)
+
+
+def fold(view: PartitionView[Count], batch: RecordBatch) -> None:
+    """Count each record under its key."""
+    for key, value in zip(batch.keys, batch.values, strict=True):
+        name = (key or b"").decode()
+        view[name] = add(view.get(name), int(value or b"0"))
+
+
+def make(bootstrap: str, name: str, partitions: int, **options: Any) -> tuple[Any, BatchedTable[Count]]:
+    """The app and its table."""
+    app = batched_app(name, bootstrap, partitions=partitions, **options)
+    source = app.topic(f"{name}.source", schema=RecordBatchSchema())
+    counts = BatchedTable[Count](
+        app,
+        name="counts",
+        changelog_topic=app.topic(f"{name}.counts", schema=RecordBatchSchema()),
+        sources=[f"{name}.source"],
+        encode=msgspec.json.Encoder().encode,
+        decode=msgspec.json.Decoder(Count).decode,
+        dead_letters=DeadLetterWriter(app, f"{name}.dead"),
+    )
+
+    async def count(stream: Any) -> None:
+        async for event in stream.events():
+            await counts.fold(event.value, fold, event.message)
+
+    app.agent(source, name=f"{name}.count")(count)
+    return app, counts
+
+
+def main() -> None:
+    """Run one worker."""
+    bootstrap, name, partitions = sys.argv[1:4]
+    app, _ = make(bootstrap, name, int(partitions), session_timeout_ms=int(sys.argv[4]) if len(sys.argv) > 4 else 6000)
+    app.finalize()
+    Worker(app, loglevel="info", daemon=True).execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main()
