@@ -1,0 +1,230 @@
+"""Quote rows against a naive reading of the rules, on any sequence of aggregates."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.market.calendar import TradingCalendar
+from app.market.events import Aggregate, MinuteAggregate, PreviousDay, Reference
+from app.market.quotes import QuoteState, accumulate, finish, fold_quote, state_of, with_reference
+from app.market.rows import QuoteRow
+
+CALENDAR = TradingCalendar.new_york()
+PRE_MARKET_MS = CALENDAR.trading_day("2013-10-09").begins_ms
+OPEN_MS = CALENDAR.trading_day("2013-10-09").opens_ms
+NEXT_MS = CALENDAR.trading_day("2013-10-10").begins_ms
+COPIED = [
+    "volume",
+    "accumulated_volume",
+    "vwap",
+    "close",
+    "high",
+    "low",
+    "aggregate_vwap",
+    "average_size",
+    "start_timestamp",
+    "end_timestamp",
+]
+
+numbers = st.none() | st.sampled_from([0.0, 1.0, 2.5, 100.0]) | st.floats(0, 1e9)
+#: Times around the two resets, and few of them, so that repetition and disorder are common.
+starts = st.none() | st.sampled_from(
+    [base + step for base in (PRE_MARKET_MS, OPEN_MS, NEXT_MS) for step in (-2000, -1000, 0, 1000, 60_000)]
+)
+
+
+@st.composite
+def aggregates(draw: st.DrawFn) -> Aggregate:
+    start = draw(starts)
+    end = draw(st.none() | st.just(1000) | st.just(60_000))
+    if start is None:
+        end_ms = draw(starts.filter(lambda value: value is not None))
+    else:
+        end_ms = None if end is None else start + end
+    kind = draw(st.sampled_from([Aggregate, MinuteAggregate]))
+    prices = [draw(numbers) for _ in range(10)]
+    return kind("ABC", *prices, start_timestamp=start, end_timestamp=end_ms)  # type: ignore[misc]
+
+
+@st.composite
+def references(draw: st.DrawFn) -> Reference | None:
+    day = draw(st.sampled_from([None, "2013-10-08", "2013-10-09", "2013-10-10"]))
+    if day is None:
+        return None
+    previous = draw(st.none() | st.builds(PreviousDay, numbers, numbers, numbers, numbers, numbers, numbers))
+    return Reference("ABC", day, previous, draw(numbers), draw(numbers))
+
+
+class Naive:
+    """The rules one by one, as dictionaries, with no thought of speed."""
+
+    def __init__(self) -> None:
+        self.row: dict[str, Any] | None = None
+        self.prices: dict[tuple[str, bool], float] = {}
+
+    def fold(self, event: Aggregate, reference: Reference | None) -> dict[str, Any] | None:
+        row = self.row
+        start, end = event.start_timestamp, event.end_timestamp
+        started: int = start if start is not None else (end or 0) - 1
+        ended: int = end if end is not None else started
+        day, regular = CALENDAR.day_of(started), CALENDAR.opened(started)
+        if row is not None:
+            if ended < row["ended"] or day < row["day"]:
+                return None
+            if day == row["day"] and row["opened_regular"]:
+                regular = True
+        offered = event.open if event.open is not None else event.close
+        if offered is not None:
+            self.prices.setdefault((day, regular), offered)
+        self.row = {"symbol": "ABC", "day": day, "opened_regular": regular, "ended": ended}
+        self.row |= {name: getattr(event, name) for name in COPIED}
+        self.row["official_open_price"] = event.official_open_price or 0.0
+        self.row["open"] = self.prices.get((day, regular))
+        self.derive(reference)
+        return self.row
+
+    def derive(self, reference: Reference | None) -> None:
+        row = self.row
+        assert row is not None
+        known = reference if reference is not None and reference.day == row["day"] else None
+        previous = known.previous_day if known is not None else None
+        for name in ("close", "open", "high", "low", "volume", "vwap"):
+            row[f"prev_day_{name}"] = None if previous is None else getattr(previous, name)
+        row["avg_volume"] = None if known is None else known.avg_volume
+        row["free_float"] = None if known is None else known.free_float
+        close = row["close"] or 0.0
+        for base, change in (("prev_day_close", "change"), ("open", "change_since_open")):
+            price = row[base]
+            row[change] = None if price is None else close - price
+            row[f"pct_{change}"] = (close - price) / price * 100 if price else None
+        row["relative_volume"] = (row["accumulated_volume"] or 0.0) / row["avg_volume"] if row["avg_volume"] else None
+
+
+def as_dict(row: QuoteRow) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(row).items() if name != "received_ns"}
+
+
+def without_order(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "ended"}
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(aggregates(), references()), max_size=12))
+def test_any_sequence_gives_the_row_that_the_rules_give(sequence: list[tuple[Aggregate, Reference | None]]) -> None:
+    naive = Naive()
+    row: QuoteRow | None = None
+    for received_ns, (event, reference) in enumerate(sequence):
+        expected = naive.fold(event, reference)
+        folded = fold_quote(row, event, reference, CALENDAR, received_ns)
+        if expected is None:
+            assert folded is None
+            continue
+        assert folded is not None
+        assert as_dict(folded) == without_order(expected)
+        assert folded.received_ns == received_ns
+        row = folded
+
+
+@settings(max_examples=300)
+@given(st.lists(aggregates(), max_size=12), references(), st.integers(0, 12))
+def test_folding_a_batch_then_finishing_equals_folding_each_event(
+    events: list[Aggregate], reference: Reference | None, resumed_at: int
+) -> None:
+    row: QuoteRow | None = None
+    state: QuoteState | None = None
+    for index, event in enumerate(events):
+        if index == resumed_at and state is not None:
+            state = state_of(finish(state, reference))  # a flush and a restart between two events
+        row = fold_quote(row, event, reference, CALENDAR, index) or row
+        state = accumulate(state, event, CALENDAR, index) or state
+    assert (None if state is None else finish(state, reference)) == row
+
+
+@given(aggregates(), references(), references())
+def test_reference_data_that_comes_later_gives_the_row_it_would_have_given_sooner(
+    event: Aggregate, sooner: Reference | None, later: Reference | None
+) -> None:
+    row = fold_quote(None, event, sooner, CALENDAR, 1)
+    assert row is not None
+    assert with_reference(row, later) == fold_quote(None, event, later, CALENDAR, 1)
+
+
+@given(st.lists(aggregates(), min_size=1, max_size=6), references())
+def test_a_repeated_aggregate_changes_nothing(events: list[Aggregate], reference: Reference | None) -> None:
+    row: QuoteRow | None = None
+    for event in events:
+        row = fold_quote(row, event, reference, CALENDAR, 1) or row
+        assert row is not None
+        assert (fold_quote(row, event, reference, CALENDAR, 1) or row) == row
+
+
+def test_the_row_s_fields_stand_in_their_order() -> None:
+    event = Aggregate("ABC", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, OPEN_MS, OPEN_MS + 1000)
+    reference = Reference("ABC", "2013-10-09", PreviousDay(11, 12, 13, 14, 15, 16), 17, 18)
+    row = fold_quote(None, event, reference, CALENDAR, 19)
+    assert row is not None
+    assert msgspec.structs.asdict(row) == {
+        "symbol": "ABC",
+        "day": "2013-10-09",
+        "opened_regular": True,
+        "volume": 1,
+        "accumulated_volume": 2,
+        "official_open_price": 3,
+        "vwap": 4,
+        "open": 5,
+        "close": 6,
+        "high": 7,
+        "low": 8,
+        "aggregate_vwap": 9,
+        "average_size": 10,
+        "start_timestamp": OPEN_MS,
+        "end_timestamp": OPEN_MS + 1000,
+        "prev_day_close": 11,
+        "prev_day_open": 12,
+        "prev_day_high": 13,
+        "prev_day_low": 14,
+        "prev_day_volume": 15,
+        "prev_day_vwap": 16,
+        "avg_volume": 17,
+        "free_float": 18,
+        "change": -5,
+        "pct_change": pytest.approx(-500 / 11),
+        "change_since_open": 1,
+        "pct_change_since_open": 20,
+        "relative_volume": pytest.approx(2 / 17),
+        "received_ns": 19,
+    }
+
+
+def bar(start_ms: int, price: float) -> Aggregate:
+    return Aggregate("ABC", open=price, close=price + 1, start_timestamp=start_ms, end_timestamp=start_ms + 1000)
+
+
+def test_the_open_price_starts_afresh_at_the_open_and_at_the_new_day() -> None:
+    opens = []
+    row: QuoteRow | None = None
+    starts_and_prices = [(PRE_MARKET_MS, 1), (OPEN_MS - 1000, 2), (OPEN_MS, 3), (OPEN_MS + 1000, 4), (NEXT_MS, 5)]
+    for start_ms, price in starts_and_prices:
+        row = fold_quote(row, bar(start_ms, price), None, CALENDAR, None)
+        assert row is not None
+        opens.append(row.open)
+    assert opens == [1, 1, 3, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        pytest.param(Aggregate(None, start_timestamp=OPEN_MS), "with a symbol", id="no-symbol"),
+        pytest.param(Aggregate("", start_timestamp=OPEN_MS), "with a symbol", id="empty-symbol"),
+        pytest.param(Aggregate("ABC"), "aggregate of ABC, was neither", id="no-time"),
+        pytest.param(Aggregate("ABC", start_timestamp=OPEN_MS * 10**6), "event time in epoch ms", id="nanoseconds"),
+        pytest.param(Aggregate("XYZ", start_timestamp=NEXT_MS), "of ABC, was one of XYZ", id="another-symbol"),
+    ],
+)
+def test_what_is_no_aggregate_of_the_symbol_is_an_error_with_its_reason(event: Aggregate, reason: str) -> None:
+    row = fold_quote(None, bar(OPEN_MS, 1), None, CALENDAR, None)
+    with pytest.raises(ValueError, match=reason):
+        fold_quote(row, event, None, CALENDAR, None)
