@@ -35,7 +35,8 @@ def batched_app(
         "table_standby_replicas": 0,
         # "latest" waits for ever when segments are deleted while they are read back.
         "consumer_auto_offset_reset": "earliest",
-        "consumer_max_fetch_size": 4 * 1024 * 1024,
+        # Per partition and poll: about 20,000 compressed records; more only costs memory.
+        "consumer_max_fetch_size": 1024 * 1024,
         "consumer_group_instance_id": instance_id,
         # Flushes under way are waited for by the tables; what was not flushed is read again.
         "stream_wait_empty": False,

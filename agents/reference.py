@@ -1,0 +1,45 @@
+"""Reference data: what came in -> the reference table and the rows that it completes."""
+
+from typing import Any
+
+import msgspec
+
+import tables
+from agents.quotes import rank
+from app.main import app
+from app.market.events import Reference
+from app.market.quotes import with_reference
+from app.market.rows import QuoteRow
+from app.stream import PartitionView, RecordBatch
+
+_decode = msgspec.json.Decoder(list[Reference]).decode
+
+
+def _references(batch: RecordBatch) -> list[Reference]:
+    return _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")
+
+
+def fold_reference(view: PartitionView[Reference], batch: RecordBatch) -> None:
+    """Keep the newest reference data of each symbol; what is for an older day is left out."""
+    for found in _references(batch):
+        before = view.get(found.symbol)
+        if before is None or found.day >= before.day:
+            view[found.symbol] = found
+
+
+def complete_rows(view: PartitionView[QuoteRow], batch: RecordBatch) -> None:
+    """Derive anew the rows of symbols whose reference data came in."""
+    owned = tables.reference.owned.get(view.partition)
+    for symbol in {found.symbol for found in _references(batch)}:
+        row = view.get(symbol)
+        if row is not None and owned is not None:
+            view[symbol] = with_reference(row, owned.rows.get(symbol))
+
+
+@app.agent(tables.raw_reference, name="reference")
+async def reference(stream: Any) -> None:
+    """Fold each batch into the reference table first, then into the rows."""
+    async for event in stream.events():
+        batch = event.value
+        await tables.reference.fold(batch, fold_reference, event.message)
+        rank(batch.partition, await tables.quotes.fold(batch, complete_rows, event.message))

@@ -1,0 +1,62 @@
+"""The Faust app: `tapereader worker`, which is `faust -A app.main worker` with a watchdog.
+
+Agents are named one by one: with a package named instead, Faust only warns when a module fails to
+import, and the worker starts without that agent.
+"""
+
+import os
+import sys
+
+import structlog
+from mode.loop import use as use_loop
+
+use_loop("uvloop")
+
+from app.settings import Settings  # noqa: E402  (the loop's policy is set before anything makes one)
+from app.stream.application import batched_app  # noqa: E402
+
+log = structlog.get_logger(__name__)
+
+MODULES = ("tables", "agents.quotes", "agents.reference", "agents.leaderboards")
+
+settings = Settings.load()
+app = batched_app(
+    settings.app_id,
+    settings.bootstrap_servers,
+    partitions=settings.partitions,
+    session_timeout_ms=settings.session_timeout_ms,
+    autodiscover=list(MODULES),
+    origin="app",
+)
+
+
+def run_worker(settings: Settings = settings) -> None:
+    """Run one worker until it is told to stop; the process ends with 0 then, else with 1.
+
+    The app is made from the environment when this module is imported: whoever starts a worker with
+    other settings puts them into its environment.
+    """
+    from mode.worker import Worker
+
+    from app.stream.watchdog import Watchdog
+
+    app.discover()
+    app.finalize()
+    app.service(Watchdog.for_app(app, stall_timeout_s=settings.stall_timeout_s))
+    worker = Worker(app, loglevel=settings.log_level.lower(), daemon=True, redirect_stdouts=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 1
+        _leave(code)
+    except BaseException as error:
+        log.error("worker_failed", error=repr(error))
+        _leave(1)
+
+
+def _leave(code: int) -> None:
+    # Threads of a crashed consumer can keep the interpreter alive for ever; a worker that has
+    # stopped working must be gone, so that it is started again.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

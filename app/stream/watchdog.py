@@ -1,0 +1,82 @@
+"""Ends a worker that has something to do and does nothing, so that it is started again.
+
+Consumers are known to stop silently: partitions that no longer move, a recovery that waits for a
+record that was compacted away. A process that is up is not a process that works.
+"""
+
+from typing import Any
+
+import structlog
+from mode import Service
+
+from app import clock
+from app.errors import StalledError
+
+log = structlog.get_logger(__name__)
+
+
+class Progress:
+    """Judges a series of observations; pure, with the clock handed in."""
+
+    def __init__(self, stall_timeout_s: float) -> None:
+        self.stall_timeout_s = stall_timeout_s
+        self._last: object = None
+        self._since_s: float | None = None
+
+    def stalled_for_s(self, now_s: float, position: object, waiting: int) -> float:
+        """Seconds for which `position` has stood still while something was waiting."""
+        if waiting <= 0 or position != self._last or self._since_s is None:
+            self._last, self._since_s = position, now_s
+            return 0.0
+        return now_s - self._since_s
+
+    def is_stalled(self, now_s: float, position: object, waiting: int) -> bool:
+        """Whether that is longer than allowed."""
+        return self.stalled_for_s(now_s, position, waiting) >= self.stall_timeout_s
+
+
+class Watchdog(Service):  # type: ignore[misc]
+    """Watches the processing of owned partitions and recovery."""
+
+    app: Any
+    stall_timeout_s: float = 60.0
+
+    @classmethod
+    def for_app(cls, app: Any, *, stall_timeout_s: float) -> "type[Watchdog]":
+        """A watchdog class bound to an app, as `app.service` takes it."""
+        return type("Watchdog", (cls,), {"app": app, "stall_timeout_s": stall_timeout_s, "abstract": False})
+
+    @Service.task
+    async def _watch(self) -> None:
+        progress = Progress(self.stall_timeout_s)
+        interval_s = min(5.0, self.stall_timeout_s / 4)
+        while not self.should_stop:
+            await self.sleep(interval_s)
+            waiting, position = self._observe()
+            if progress.is_stalled(clock.monotonic_s(), position, waiting):
+                error = StalledError(
+                    f"{waiting} records are waiting and nothing moved for {self.stall_timeout_s:.0f} s "
+                    f"(positions: {position}); the worker ends and is to be started again"
+                )
+                log.error("worker_stalled", error=str(error))
+                await self.crash(error)
+
+    def _observe(self) -> tuple[int, object]:
+        app = self.app
+        recovery = app.tables.recovery
+        if recovery.in_recovery:
+            remaining = recovery.active_remaining_total()
+            return remaining, ("recovery", remaining)
+        consumer = app.consumer
+        waiting, positions = 0, []
+        for tp in sorted(consumer.assignment()):
+            if tp.topic in app.tables.changelog_topics:
+                continue
+            end = consumer.highwater(tp)
+            done = consumer.ledger.committable(tp)
+            if done is None:
+                done = consumer._committed_offset.get(tp) or 0
+            if end is not None and end > done:
+                waiting += end - done
+            positions.append((tp.topic, tp.partition, done))
+        return waiting, tuple(positions)
