@@ -1,0 +1,164 @@
+"""A source topic, workers that are killed, and what their table must be in the end."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.consistency.counting_app import Count, add
+
+PARTITIONS = 4
+KEYS = 300
+
+
+class Tape:
+    """Records produced to the source, and the table that one undisturbed worker would have."""
+
+    def __init__(self, bootstrap: str, name: str, seed: int) -> None:
+        self.bootstrap, self.name = bootstrap, name
+        self.random = random.Random(seed)
+        self.expected: dict[str, Count] = {}
+        self.produced = 0
+
+    async def create_topics(self, segment_bytes: int = 1024 * 1024) -> None:
+        """Create source, table and dead-letter topics; small segments, so that compaction happens."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        compact = {"cleanup.policy": "compact", "segment.bytes": str(segment_bytes), "max.message.bytes": "16777216"}
+        await admin.create_topics(
+            [
+                NewTopic(f"{self.name}.source", PARTITIONS, 1),
+                NewTopic(f"{self.name}.counts", PARTITIONS, 1, topic_configs=compact),
+                NewTopic(f"{self.name}.dead", PARTITIONS, 1),
+            ]
+        )
+        await admin.close()
+
+    async def produce(self, count: int, *, every_s: float = 0.0, chunk: int = 500) -> None:
+        """Append `count` records, in chunks, noting what the table becomes by them."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, enable_idempotence=True, acks="all")
+        await producer.start()
+        try:
+            for start in range(0, count, chunk):
+                for _ in range(start, min(count, start + chunk)):
+                    number = self.random.randrange(KEYS)
+                    key, value = f"K{number:03d}", self.random.randrange(1000)
+                    await producer.send(
+                        f"{self.name}.source", key=key.encode(), value=str(value).encode(), partition=number % PARTITIONS
+                    )
+                    self.expected[key] = add(self.expected.get(key), value)
+                    self.produced += 1
+                await producer.flush()
+                await asyncio.sleep(every_s)
+        finally:
+            await producer.stop()
+
+    async def table(self) -> dict[str, Count]:
+        """The table as anyone who reads its topic from the start finds it."""
+        rows: dict[str, Count] = {}
+        for record in await read_all(self.bootstrap, f"{self.name}.counts"):
+            key = (record.key or b"").decode()
+            if record.value is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = msgspec.json.decode(record.value, type=Count)
+        return rows
+
+    async def counted(self) -> int:
+        """How many source records the table has counted."""
+        return sum(row.count for row in (await self.table()).values())
+
+
+async def read_all(bootstrap: str, topic: str) -> list[Any]:
+    """All records of a topic up to its end now, partition by partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        parts = [TopicPartition(topic, partition) for partition in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not parts:
+            await consumer._client.force_metadata_update()
+            parts = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+        consumer.assign(parts)
+        await consumer.seek_to_beginning(*parts)
+        ends = await consumer.end_offsets(parts)
+        records: list[Any] = []
+        while any([await consumer.position(part) < end for part, end in ends.items()]):
+            for found in (await consumer.getmany(timeout_ms=500)).values():
+                records.extend(found)
+        return records
+    finally:
+        await consumer.stop()
+
+
+class Workers:
+    """Worker processes; each writes its own log."""
+
+    def __init__(self, bootstrap: str, name: str, logs: Path, session_timeout_ms: int = 3000) -> None:
+        self.arguments = [bootstrap, name, str(PARTITIONS), str(session_timeout_ms)]
+        self.logs = logs
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.started = 0
+
+    def start(self) -> None:
+        """Start one more."""
+        self.started += 1
+        with (self.logs / f"worker-{self.started}.log").open("wb") as log:
+            self.running.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.consistency.counting_app", *self.arguments],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=Path(__file__).parents[2],
+                )
+            )
+
+    def end(self, index: int, how: signal.Signals) -> subprocess.Popen[bytes]:
+        """End one by a signal."""
+        process = self.running.pop(index)
+        os.kill(process.pid, how)
+        return process
+
+    def reap(self) -> int:
+        """Forget those that ended by themselves; how many there were."""
+        before = len(self.running)
+        self.running = [process for process in self.running if process.poll() is None]
+        return before - len(self.running)
+
+    def stop(self) -> None:
+        """End all."""
+        for process in self.running:
+            process.kill()
+        for process in self.running:
+            process.wait(timeout=10)
+        self.running.clear()
+
+
+async def disturb(workers: Workers, tape: Tape, rounds: int, *, most: int = 3) -> list[str]:
+    """Rounds of kill -9, SIGTERM and joins at random moments; what was done, in order."""
+    done = []
+    for _ in range(rounds):
+        await asyncio.sleep(tape.random.uniform(0.5, 4.0))
+        died = workers.reap()
+        for _ in range(died):
+            workers.start()
+        action = tape.random.choice(["kill", "term", "join", "kill", "replace"])
+        done.append(action if not died else f"{action} after {died} died")
+        if action == "join" and len(workers.running) < most:
+            workers.start()
+        elif workers.running:
+            index = tape.random.randrange(len(workers.running))
+            how = signal.SIGTERM if action == "term" else signal.SIGKILL
+            ended = workers.end(index, how)
+            if action == "replace" or not workers.running:
+                workers.start()
+            if how is signal.SIGTERM:
+                await asyncio.to_thread(ended.wait, 15)
+    return done
