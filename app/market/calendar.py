@@ -8,7 +8,7 @@ nights, weekends and holidays belong to the trading day before them.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Self
@@ -53,14 +53,32 @@ def _new_york_ms(day: date, at: time) -> int:
     return int(datetime.combine(day, at, NEW_YORK).timestamp()) * 1000
 
 
+def _days_of_new_york(first: str, last: str) -> Iterator[TradingDay]:
+    exchange = exchange_calendars.get_calendar("XNYS", start=first, end=last)
+    dates = [stamp.date() for stamp in exchange.sessions]
+    opens = (stamp.value // 1_000_000 for stamp in exchange.opens)
+    closes = (stamp.value // 1_000_000 for stamp in exchange.closes)
+    # The last day's successor is unknown: it ends after a day, so that no weekend is guessed.
+    followers = [*dates[1:], *(day + timedelta(days=1) for day in dates[-1:])]
+    for day, opened, closed, follower in zip(dates, opens, closes, followers, strict=True):
+        yield TradingDay(
+            day=day.isoformat(),
+            begins_ms=_new_york_ms(day, DAY_BEGINS),
+            opens_ms=opened,
+            closes_ms=closed,
+            after_hours_end_ms=_new_york_ms(day, AFTER_HOURS_END),
+            ends_ms=_new_york_ms(follower, DAY_BEGINS),
+        )
+
+
 class TradingCalendar:
-    """Trading days and sessions of one exchange, for event times in epoch ms.
+    """Trading days and sessions of one exchange, for event times in epoch ms; New York's unless days are given.
 
     Every question about a time or a day outside of the calendar raises `ValueError`.
     """
 
-    def __init__(self, days: Iterable[TradingDay]) -> None:
-        self._days = tuple(days)
+    def __init__(self, days: Iterable[TradingDay] | None = None) -> None:
+        self._days = tuple(_days_of_new_york(FIRST_DATE, LAST_DATE) if days is None else days)
         if not self._days:
             raise ValueError("expected a calendar with at least one trading day, was an empty one")
         self._begins = [day.begins_ms for day in self._days]
@@ -70,27 +88,7 @@ class TradingCalendar:
     @classmethod
     def new_york(cls, first: str = FIRST_DATE, last: str = LAST_DATE) -> Self:
         """The calendar of the New York Stock Exchange between two ISO dates, both included."""
-        return cls.from_exchange(exchange_calendars.get_calendar("XNYS", start=first, end=last))
-
-    @classmethod
-    def from_exchange(cls, exchange: exchange_calendars.ExchangeCalendar) -> Self:
-        """The calendar of an `exchange_calendars` object whose zone is New York's."""
-        dates = [stamp.date() for stamp in exchange.sessions]
-        opens = (stamp.value // 1_000_000 for stamp in exchange.opens)
-        closes = (stamp.value // 1_000_000 for stamp in exchange.closes)
-        # The last day's successor is unknown: it ends after a day, so that no weekend is guessed.
-        followers = [*dates[1:], *(day + timedelta(days=1) for day in dates[-1:])]
-        return cls(
-            TradingDay(
-                day=day.isoformat(),
-                begins_ms=_new_york_ms(day, DAY_BEGINS),
-                opens_ms=opened,
-                closes_ms=closed,
-                after_hours_end_ms=_new_york_ms(day, AFTER_HOURS_END),
-                ends_ms=_new_york_ms(follower, DAY_BEGINS),
-            )
-            for day, opened, closed, follower in zip(dates, opens, closes, followers, strict=True)
-        )
+        return cls(_days_of_new_york(first, last))
 
     def phase(self, event_ms: int) -> tuple[str, bool]:
         """`day_of` and `opened` in one call: what a symbol's open price and the boards hang on."""

@@ -75,7 +75,7 @@ def finish(state: QuoteState, reference: Reference | None) -> QuoteRow:
     last = state.last
     opened = state.open
     close = last.close or 0.0
-    avg_volume = free_float = change = pct_change = change_open = pct_open = relative_volume = None
+    avg_volume = free_float = change = pct_change = change_open = pct_open = relative_volume = pct_open_gap = None
     previous = _UNKNOWN_DAY
     if reference is not None and reference.day == state.day:
         if reference.previous_day is not None:
@@ -89,10 +89,14 @@ def finish(state: QuoteState, reference: Reference | None) -> QuoteRow:
         change = close - previous_close
         if previous_close:
             pct_change = change / previous_close * 100.0
+            if opened is not None:
+                pct_open_gap = (opened - previous_close) / previous_close * 100.0
     if opened is not None:
         change_open = close - opened
         if opened:
             pct_open = change_open / opened * 100.0
+    traded = last.accumulated_volume
+    average = last.aggregate_vwap
     # Positions, because keywords cost this path a third of its time; a test pins the order.
     return QuoteRow(
         state.symbol,
@@ -124,6 +128,8 @@ def finish(state: QuoteState, reference: Reference | None) -> QuoteRow:
         pct_open,
         relative_volume,
         state.received_ns,
+        None if traded is None or average is None else traded * average,
+        pct_open_gap,
     )
 
 

@@ -12,7 +12,8 @@ class QuoteRow(Struct, frozen=True, gc=False):
 
     `day` is its trading day (ISO date), `open` the symbol's first price of the session, which
     starts afresh at 04:00 and at 09:30 ET; `opened_regular` tells which of the two it is from.
-    `received_ns` is when the producer received the aggregate.
+    `received_ns` is when the producer received the aggregate. `dollar_volume` is the day's volume
+    times the day's average price, `pct_open_gap` how far `open` is from the previous day's close.
     """
 
     symbol: str
@@ -44,3 +45,5 @@ class QuoteRow(Struct, frozen=True, gc=False):
     pct_change_since_open: float | None = None
     relative_volume: float | None = None
     received_ns: int | None = None
+    dollar_volume: float | None = None
+    pct_open_gap: float | None = None

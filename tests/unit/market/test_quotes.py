@@ -45,8 +45,11 @@ def aggregates(draw: st.DrawFn) -> Aggregate:
     else:
         end_ms = None if end is None else start + end
     kind = draw(st.sampled_from([Aggregate, MinuteAggregate]))
-    prices = [draw(numbers) for _ in range(10)]
-    return kind("ABC", *prices, start_timestamp=start, end_timestamp=end_ms)  # type: ignore[misc]
+    fields = [
+        name for name in Aggregate.__struct_fields__ if name not in ("symbol", "start_timestamp", "end_timestamp")
+    ]
+    given_numbers: dict[str, Any] = {name: draw(numbers) for name in fields}
+    return kind("ABC", **given_numbers, start_timestamp=start, end_timestamp=end_ms)
 
 
 @st.composite
@@ -100,6 +103,10 @@ class Naive:
             price = row[base]
             row[change] = None if price is None else close - price
             row[f"pct_{change}"] = (close - price) / price * 100 if price else None
+        base, opened = row["prev_day_close"], row["open"]
+        row["pct_open_gap"] = (opened - base) / base * 100 if base and opened is not None else None
+        traded, average = row["accumulated_volume"], row["aggregate_vwap"]
+        row["dollar_volume"] = None if traded is None or average is None else traded * average
         row["relative_volume"] = (row["accumulated_volume"] or 0.0) / row["avg_volume"] if row["avg_volume"] else None
 
 
@@ -196,6 +203,8 @@ def test_the_row_s_fields_stand_in_their_order() -> None:
         "pct_change_since_open": 20,
         "relative_volume": pytest.approx(2 / 17),
         "received_ns": 19,
+        "dollar_volume": 18,
+        "pct_open_gap": pytest.approx(-600 / 11),
     }
 
 
