@@ -8,7 +8,7 @@ import structlog
 import tables
 from app import clock
 from app.main import app, settings
-from app.market.boards import Board, PartitionTops, ranked
+from app.market.boards import Leaderboard, PartitionTops, ranked
 from app.market.ranking import BOARDS, merge_tops
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ def _keep(tops: PartitionTops) -> None:
             _changed.add(tops.board)
 
 
-def merged(board: str) -> Board:
+def merged(board: str) -> Leaderboard:
     """The board over all partitions that are known."""
     phase, symbols = merge_tops(
         {
@@ -57,7 +57,7 @@ def merged(board: str) -> Board:
         BOARD_SIZE,
     )
     rows = {entry.symbol: entry.row for tops in _tops[board].values() for entry in tops.entries}
-    return Board(board, phase[0], clock.wall_ns(), ranked([rows[symbol] for symbol, _ in symbols]))
+    return Leaderboard(board, phase[0], clock.wall_ns(), ranked([rows[symbol] for symbol, _ in symbols]))
 
 
 BY_NAME = {board.name: board for board in BOARDS}

@@ -3,7 +3,7 @@
 import msgspec
 
 from app.main import app, settings
-from app.market.boards import Board
+from app.market.boards import Leaderboard
 from app.market.events import Reference
 from app.market.rows import QuoteRow
 from app.stream import BatchedTable, RecordBatchSchema
@@ -46,13 +46,13 @@ quotes = BatchedTable[QuoteRow](
 )
 
 #: The published boards; made anew from the partitions' tops, so it covers no source offset.
-leaderboards = BatchedTable[Board](
+leaderboards = BatchedTable[Leaderboard](
     app,
     name="leaderboards",
     changelog_topic=_batched(topics.LEADERBOARDS),
     sources=[],
     encode=_encode,
-    decode=msgspec.json.Decoder(Board).decode,
+    decode=msgspec.json.Decoder(Leaderboard).decode,
     dead_letters=dead_letters,
 )
 

@@ -28,7 +28,7 @@ class PartitionTops(msgspec.Struct, frozen=True):
     entries: list[TopEntry]
 
 
-class Board(msgspec.Struct, frozen=True):
+class Leaderboard(msgspec.Struct, frozen=True):
     """A record of `market.leaderboards`: rows ranked from 1, each a quote row with its rank."""
 
     board: str
