@@ -138,9 +138,6 @@ def state_of(row: QuoteRow) -> QuoteState:
 
     Raises `ValueError` for a row without any time, which `finish` never makes.
     """
-    ordered_ms = row.end_timestamp if row.end_timestamp is not None else row.start_timestamp
-    if ordered_ms is None:
-        raise ValueError(f"expected a start or end time in the row of {row.symbol}, was neither")
     last = Aggregate(
         row.symbol,
         row.volume,
@@ -156,6 +153,13 @@ def state_of(row: QuoteRow) -> QuoteState:
         row.start_timestamp,
         row.end_timestamp,
     )
+    return _resumed(row, last)
+
+
+def _resumed(row: QuoteRow, last: Aggregate) -> QuoteState:
+    ordered_ms = row.end_timestamp if row.end_timestamp is not None else row.start_timestamp
+    if ordered_ms is None:
+        raise ValueError(f"expected a start or end time in the row of {row.symbol}, was neither")
     return QuoteState(last, row.symbol, row.day, row.opened_regular, row.open, ordered_ms, row.received_ns)
 
 
@@ -170,7 +174,8 @@ def fold_quote(
 
     Raises `ValueError` as `accumulate` does.
     """
-    state = accumulate(None if row is None else state_of(row), event, calendar, received_ns)
+    # The new aggregate takes the last one's place in any case: no need to rebuild that from the row.
+    state = accumulate(None if row is None else _resumed(row, event), event, calendar, received_ns)
     return None if state is None else finish(state, reference)
 
 

@@ -19,7 +19,7 @@ values = st.none() | st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, 3.5, math.inf])
 
 def row_of(symbol: str, day: str, opened: bool, scores: Mapping[str, float | None]) -> QuoteRow:
     fields: dict[str, Any] = dict.fromkeys(QuoteRow.__struct_fields__)
-    return QuoteRow(**fields | {"symbol": symbol, "day": day, "opened_regular": opened} | scores)
+    return QuoteRow(**{**fields, **scores, "symbol": symbol, "day": day, "opened_regular": opened})
 
 
 @st.composite
