@@ -20,3 +20,8 @@ def wall_s() -> float:
 def monotonic_s() -> float:
     """Seconds on a clock that never goes back: for intervals and time-outs."""
     return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Let time pass between two looks at a condition; blocks the thread."""
+    time.sleep(seconds)

@@ -124,6 +124,8 @@ class Workers:
         """End one by a signal."""
         process = self.running.pop(index)
         os.kill(process.pid, how)
+        if how is signal.SIGKILL:
+            process.wait(timeout=10)
         return process
 
     def reap(self) -> int:

@@ -1,0 +1,65 @@
+"""Real Kafka and Redis for the tests, started once a session in seconds."""
+
+import itertools
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.local.kafka import LocalKafka
+from app.local.redis import LocalRedis
+
+_counter = itertools.count(1)
+SHARED_TAPE = Path(__file__).parents[2] / "shared" / "tape"
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """A broker of the test session's own."""
+    broker = LocalKafka(tmp_path_factory.mktemp("kafka"), free_port(), free_port())
+    broker.start()
+    try:
+        broker.wait_ready()
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def broker_url(kafka: LocalKafka) -> str:
+    """Bootstrap servers of the session's broker."""
+    return kafka.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Redis of the test session's own."""
+    server = LocalRedis(tmp_path_factory.mktemp("redis"), free_port())
+    server.start()
+    try:
+        server.wait_ready()
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test of this session has."""
+    return f"n{next(_counter)}"
+
+
+@pytest.fixture(scope="session")
+def tape_dir() -> Path:
+    """The directory of the real tape, where it is there."""
+    if not SHARED_TAPE.exists():
+        pytest.skip(f"the real tape is not at {SHARED_TAPE}")
+    return SHARED_TAPE
