@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Self
 from zoneinfo import ZoneInfo
 
-import exchange_calendars  # type: ignore[import-untyped]
+import exchange_calendars
 from msgspec import Struct
 
 NEW_YORK = ZoneInfo("America/New_York")

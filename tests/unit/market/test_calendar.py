@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import exchange_calendars  # type: ignore[import-untyped]
+import exchange_calendars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,0 +1,59 @@
+"""A symbol's best bid and offer."""
+
+from msgspec import Struct
+
+from app.market.events import Quote
+
+
+class Nbbo(Struct, frozen=True, gc=False):
+    """The last quote of a symbol. `spread` and `mid` are None where a side has no price.
+
+    Prices in US dollars, sizes as the vendor gives them, `timestamp` in epoch ms. A locked market
+    has a spread of 0, a crossed one a negative spread.
+    """
+
+    symbol: str
+    bid_price: float | None
+    bid_size: float | None
+    bid_exchange: int | None
+    ask_price: float | None
+    ask_size: float | None
+    ask_exchange: int | None
+    spread: float | None
+    mid: float | None
+    timestamp: int
+    sequence_number: int
+
+
+def fold_nbbo(state: Nbbo | None, event: Quote) -> Nbbo | None:
+    """The state after a quote, or None when the quote is older (time, then sequence) and left out.
+
+    Raises `ValueError`: a quote without symbol or time, or of another symbol.
+    """
+    symbol = event.symbol
+    if not symbol:
+        raise ValueError("expected a quote with a symbol (`sym`), was without")
+    if event.timestamp is None:
+        raise ValueError(f"expected a time (`t`) in the quote of {symbol}, was without")
+    sequence = event.sequence_number or 0
+    if state is not None:
+        if state.symbol != symbol:
+            raise ValueError(f"expected a quote of {state.symbol}, was one of {symbol}")
+        if (event.timestamp, sequence) < (state.timestamp, state.sequence_number):
+            return None
+    bid, ask = event.bid_price, event.ask_price
+    # A price of 0 is how the tape says that this side is empty.
+    quoted = bool(bid) and bool(ask)
+    return Nbbo(
+        symbol,
+        bid,
+        event.bid_size,
+        event.bid_exchange,
+        ask,
+        event.ask_size,
+        event.ask_exchange,
+        ask - bid if quoted and bid is not None and ask is not None else None,
+        (bid + ask) / 2 if quoted and bid is not None and ask is not None else None,
+        event.timestamp,
+        sequence,
+    )
