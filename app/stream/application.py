@@ -49,6 +49,8 @@ def batched_app(
         "broker_rebalance_timeout": 15.0,
         "broker_max_poll_interval": 120.0,
         "broker_commit_interval": 1.0,
+        # Faust also commits each 10,000 records, in the way of reading: that would be every batch.
+        "broker_commit_every": 10**9,
         "producer_acks": -1,
         "producer_linger": 0.0,
         "producer_compression_type": "lz4",

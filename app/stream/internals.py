@@ -21,6 +21,22 @@ from aiokafka.errors import CorruptRecordException
 from app.stream.batches import RecordBatch, Undecodable
 
 
+#: How soon records that back-pressure holds back are looked at again. Nothing wakes the reader when
+#: a stream's buffer drops, so that with Faust's second a stateless agent stood still half the time.
+HELD_BACK_POLL_S = 0.005
+
+
+#: How long the broker may hold a fetch for want of data. aiokafka has one fetch under way per
+#: broker, and one for quiet partitions alone keeps the busy ones waiting: with Faust's 1,500 ms a
+#: stateless agent read 175,000 records/s and idled half the time.
+FETCH_MAX_WAIT_MS = 15
+
+
+def limit_fetch_wait(consumer: Any) -> None:
+    """Bound how long quiet partitions hold up busy ones; before the consumer is started."""
+    consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+
+
 def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) -> RecordBatch | None:
     """Everything that a fetch brought for a partition, as one batch; None where it is outdated.
 
@@ -79,6 +95,8 @@ async def fetched(consumer: Any, partitions: Iterable[Any] | None, timeout_s: fl
         drained = _drain_all(fetcher, partitions, batched, consumer._max_poll_records)
         if drained:
             return drained
+        if partitions and any(tp not in partitions for tp in fetcher._records):
+            timeout_s = min(timeout_s, HELD_BACK_POLL_S)
         waiter = fetcher._create_fetch_waiter()
         done, _ = await asyncio.wait([waiter], timeout=timeout_s)
         if not done:

@@ -23,6 +23,11 @@ from app.stream.schema import RecordBatchSchema
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's consumer thread, reading columns where a topic asks for batches."""
 
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        internals.limit_fetch_wait(consumer)
+        return consumer
+
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> Mapping[Any, Any]:
@@ -57,6 +62,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """The next messages: one per partition for batched topics, one per record for others."""
+        if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
+            await self.sleep(internals.HELD_BACK_POLL_S)
+            return
         found, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if not found or self.should_stop:

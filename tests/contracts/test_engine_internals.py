@@ -45,7 +45,7 @@ def test_a_private_function_takes_what_we_give_it(owner: Any, name: str, paramet
 @pytest.mark.parametrize(
     ("owner", "names"),
     [
-        (AIOKafkaConsumer, ["_fetcher", "_max_poll_records", "_closed"]),
+        (AIOKafkaConsumer, ["_fetcher", "_fetch_max_wait_ms", "_max_poll_records", "_closed"]),
         (Fetcher, ["_records", "_subscriptions", "_wait_consume_future", "_check_crcs", "_closed"]),
         (PartitionRecords, ["_records", "next_fetch_offset"]),
         (FetchResult, ["_topic_partition", "_partition_records"]),
