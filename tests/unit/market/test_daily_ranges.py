@@ -16,15 +16,14 @@ MOMENTS = [
     for step in (-1000, 0)
 ][1:]
 prices = st.none() | st.integers(0, 12).map(float)
-bars = st.builds(
-    lambda at, high, low, ended: Aggregate(
-        "ABC", high=high, low=low, start_timestamp=at, end_timestamp=ended and at + 1000
-    ),
-    st.sampled_from(MOMENTS),
-    prices,
-    prices,
-    st.sampled_from([None, 1]),
-)
+
+
+def bar_of(at_ms: int, high: float | None, low: float | None, ended: bool) -> Aggregate:
+    end_ms = at_ms + 1000 if ended else None
+    return Aggregate("ABC", high=high, low=low, start_timestamp=at_ms, end_timestamp=end_ms)
+
+
+bars = st.builds(bar_of, st.sampled_from(MOMENTS), prices, prices, st.booleans())
 NAMES = {"pre_market": "pre_market", "regular": "regular_session", "after_hours": "after_hours"}
 
 
