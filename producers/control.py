@@ -1,0 +1,127 @@
+"""The producer's HTTP control: health, start and stop, subscriptions at run time."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from app import clock
+
+if TYPE_CHECKING:
+    from producers.live import LiveProducer
+
+#: A channel: event type, dot, symbol or `*`.
+CHANNEL = re.compile(r"^(A|AM|T|Q|LULD|NOI|FMV)\.(\*|[A-Za-z0-9.:/_-]+)$")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def health(producer: "LiveProducer") -> dict[str, object]:
+    """What GET /health answers."""
+    connected = producer.feed is not None
+    silent_s = None if producer.last_event_s is None else round(clock.wall_s() - producer.last_event_s, 1)
+    return {
+        "service": "producer",
+        "connected": connected,
+        "healthy": connected or producer.market_open is False or not producer.wanted.is_set(),
+        "feed": producer.url,
+        "market": producer.settings.massive_market,
+        "market_open": producer.market_open,
+        "reconnects": max(producer.connections - 1, 0),
+        "connected_since_s": producer.connected_since_s,
+        "seconds_since_last_event": silent_s,
+        "subscriptions": sorted(producer.subscriptions),
+        "received": dict(producer.received),
+        "published": dict(producer.publisher.sent),
+        "dropped": dict(producer.buffer.dropped),
+        "resent": producer.resent,
+        "waiting": len(producer.buffer),
+        "last_error": producer.last_error,
+    }
+
+
+def _error(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)
+
+
+def _checked(channels: object) -> set[str]:
+    if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
+        raise ValueError('expected a JSON list of channels, such as ["A.*", "T.AAPL"]')
+    wrong = [channel for channel in channels if not CHANNEL.match(channel)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is not a channel: expected A, AM, T, Q, LULD, NOI or FMV, a dot, a symbol or *")
+    return set(channels)
+
+
+def control_app(producer: "LiveProducer") -> web.Application:
+    """The control's routes."""
+
+    async def get_health(_: web.Request) -> web.Response:
+        found = health(producer)
+        return web.json_response(found, status=200 if found["healthy"] else 503)
+
+    async def start(_: web.Request) -> web.Response:
+        await producer.start()
+        return web.json_response({"wanted": True})
+
+    async def stop(_: web.Request) -> web.Response:
+        await producer.stop()
+        return web.json_response({"wanted": False})
+
+    async def restart(_: web.Request) -> web.Response:
+        await producer.stop()
+        await producer.start()
+        return web.json_response({"wanted": True})
+
+    async def get_subscriptions(_: web.Request) -> web.Response:
+        return web.json_response(sorted(producer.subscriptions))
+
+    async def put_subscriptions(request: web.Request) -> web.Response:
+        try:
+            wanted = _checked(msgspec.json.decode(await request.read()))
+        except (ValueError, msgspec.DecodeError) as error:
+            return _error(400, str(error))
+        await producer.change_subscriptions(wanted)
+        return web.json_response(sorted(producer.subscriptions))
+
+    async def change_one(request: web.Request) -> web.Response:
+        channel = request.match_info["channel"]
+        try:
+            wanted = _checked([channel])
+        except ValueError as error:
+            return _error(400, str(error))
+        if request.method == "POST":
+            await producer.change_subscriptions(producer.subscriptions | wanted)
+        elif channel in producer.subscriptions:
+            await producer.change_subscriptions(producer.subscriptions - wanted)
+        else:
+            return _error(404, f"{channel} is not subscribed; subscribed are {', '.join(sorted(producer.subscriptions))}")
+        return web.json_response(sorted(producer.subscriptions))
+
+    app = web.Application()
+    app.router.add_get("/health", get_health)
+    app.router.add_get("/healthz", get_health)
+    app.router.add_post("/start", start)
+    app.router.add_post("/stop", stop)
+    app.router.add_post("/restart", restart)
+    app.router.add_get("/subscriptions", get_subscriptions)
+    app.router.add_put("/subscriptions", put_subscriptions)
+    app.router.add_post("/subscriptions/{channel}", change_one)
+    app.router.add_delete("/subscriptions/{channel}", change_one)
+    return app
+
+
+@asynccontextmanager
+async def serve_control(producer: "LiveProducer", port: int, host: str = "127.0.0.1") -> AsyncIterator[int]:
+    """Serve the control while the context lasts; gives the port."""
+    runner = web.AppRunner(control_app(producer))
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    try:
+        yield port
+    finally:
+        await runner.cleanup()

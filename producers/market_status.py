@@ -1,0 +1,29 @@
+"""Is the market open? Asked of Massive's REST API with the vendor's SDK, in a thread."""
+
+import asyncio
+
+import structlog
+from massive import RESTClient
+from massive.exceptions import BadResponse
+from urllib3.exceptions import HTTPError
+
+log = structlog.get_logger(__name__)
+
+
+class MarketStatus:
+    """Asks for the market's status; the SDK blocks, so it runs in a thread."""
+
+    def __init__(self, api_key: str, rest_url: str) -> None:
+        self._client = RESTClient(api_key=api_key, base=rest_url, connect_timeout=5.0, read_timeout=5.0, retries=1)
+
+    async def is_open(self) -> bool | None:
+        """Whether events are to be expected (extended hours too); None when nobody can say."""
+        try:
+            status = await asyncio.to_thread(self._client.get_market_status)
+        except (BadResponse, HTTPError, OSError, ValueError, AttributeError) as error:
+            log.warning("market_status_unknown", error=type(error).__name__)
+            return None
+        market = getattr(status, "market", None)
+        if market is None:
+            return None
+        return market != "closed" or bool(status.early_hours) or bool(status.after_hours)
