@@ -1,0 +1,125 @@
+"""Files of events: JSON lines, plain, gzip or zstandard.
+
+A line is either a bare event as Massive sent it, or a recorded one with its topic and the time at
+which it was received: {"topic": …, "received_ns": …, "value": {…}}.
+"""
+
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import msgspec
+import zstandard
+
+from app.market.events import epoch_ms
+from app.topics import REFERENCE
+from producers.routing import Routed, Status, dead_letter, route_event
+
+
+class Recorded(msgspec.Struct):
+    """A line of a recorded file."""
+
+    topic: str | None = None
+    received_ns: int | None = None
+    value: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Times(msgspec.Struct):
+    e: int | None = None
+    s: int | None = None
+    t: int | None = None
+
+
+class TapeEvent(NamedTuple):
+    """An event of a file: when it happened (ms), where it goes, when it was received."""
+
+    event_ms: int
+    routed: Routed
+    received_ns: int | None
+
+
+_recorded = msgspec.json.Decoder(Recorded)
+_times = msgspec.json.Decoder(_Times)
+
+
+def open_lines(path: Path) -> IO[bytes]:
+    """The file's bytes, decompressed by its ending (.gz, .zst)."""
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.open(path, "rb"))  # type: ignore[arg-type]
+    if path.suffix == ".zst":
+        return io.BufferedReader(zstandard.open(path, "rb"))
+    return path.open("rb")
+
+
+def event_ms_of(value: bytes) -> int:
+    """When an event happened: an aggregate's end, else its time, 0 where it has none."""
+    try:
+        times = _times.decode(value)
+    except msgspec.DecodeError:
+        return 0
+    stamp = times.e or times.t or times.s or 0
+    return epoch_ms(stamp)
+
+
+def read_line(number: int, line: bytes, name: str) -> TapeEvent | None:
+    """The event of one line; what cannot be read becomes a dead letter; None for an empty line."""
+    line = line.strip()
+    if not line:
+        return None
+    try:
+        found = _recorded.decode(line)
+    except msgspec.DecodeError as error:
+        return TapeEvent(0, dead_letter(line, f"line {number}: {error}", name), None)
+    value = bytes(found.value) or line
+    if found.topic == REFERENCE.name:
+        return TapeEvent(0, Routed(REFERENCE.name, _symbol(value), value, "reference"), found.received_ns)
+    routed = route_event(value)
+    if isinstance(routed, Status):
+        return None
+    if routed.event_type == "dead":
+        routed = dead_letter(line, f"line {number}: no event with type and symbol", name)
+    return TapeEvent(event_ms_of(value), routed, found.received_ns)
+
+
+def _symbol(value: bytes) -> bytes:
+    return str(msgspec.json.decode(value).get("symbol", "")).encode()
+
+
+def read_tape(path: Path) -> list[TapeEvent]:
+    """All events of a file in event-time order; equal times keep the file's order.
+
+    Raises `FileNotFoundError`, `OSError`, `EOFError` when the file cannot be read to its end.
+    """
+    with open_lines(path) as lines:
+        events = [
+            event for number, line in enumerate(lines, 1) if (event := read_line(number, line, path.name)) is not None
+        ]
+    events.sort(key=lambda event: event.event_ms)
+    return events
+
+
+def reference_events(path: Path, next_day: "NextDay") -> Iterator[Routed]:
+    """Reference records from a file {SYMBOL: {"day": "20131008", "o": …, "c": …, "v": …}}.
+
+    The day in the file is the previous one; the record holds for the trading day after it.
+    """
+    for symbol, bar in msgspec.json.decode(path.read_bytes()).items():
+        day = str(bar.pop("day")).replace("-", "")
+        iso = f"{day[:4]}-{day[4:6]}-{day[6:8]}"
+        extra = {name: bar.pop(name) for name in ("avg_volume", "free_float") if name in bar}
+        record = {"symbol": symbol, "day": next_day(iso), "previous_day": bar, **extra}
+        yield Routed(REFERENCE.name, symbol.encode(), msgspec.json.encode(record), "reference")
+
+
+class NextDay:
+    """The trading day after a given one, by the exchange calendar."""
+
+    def __init__(self) -> None:
+        from app.market.calendar import TradingCalendar
+
+        self._calendar = TradingCalendar()
+
+    def __call__(self, day: str) -> str:
+        return self._calendar.next_day(day)
