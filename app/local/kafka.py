@@ -9,6 +9,7 @@ import socket
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 
 from app import clock
@@ -76,6 +77,8 @@ class LocalKafka:
     """
 
     def __init__(self, data_dir: Path, port: int, controller_port: int | None = None) -> None:
+        #: Called in the new process before it becomes Kafka.
+        self.before_start: Callable[[], None] | None = None
         self.data_dir, self.port = data_dir.resolve(), port
         self.controller_port = controller_port or port + 1
         self.process: subprocess.Popen[bytes] | None = None
@@ -101,6 +104,7 @@ class LocalKafka:
             self.process = subprocess.Popen(
                 [*command, "kafka.Kafka", str(properties)],
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+                preexec_fn=self.before_start,
             )  # fmt: skip
         return self.process
 

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import redis as redis_client
@@ -28,6 +29,8 @@ class LocalRedis:
     """A Redis server with its own directory, on the loopback address only."""
 
     def __init__(self, data_dir: Path, port: int) -> None:
+        #: Called in the new process before it becomes Redis.
+        self.before_start: Callable[[], None] | None = None
         self.data_dir, self.port = data_dir.resolve(), port
         self.process: subprocess.Popen[bytes] | None = None
         self.log_path = self.data_dir / "redis.log"
@@ -45,6 +48,7 @@ class LocalRedis:
             self.process = subprocess.Popen(
                 [executable(), *arguments],
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+                preexec_fn=self.before_start,
             )  # fmt: skip
         return self.process
 

@@ -1,0 +1,324 @@
+"""`tapereader`: the command line."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app import __version__
+from app.errors import TapereaderError
+from app.settings import PREFIX, Settings, Source
+
+cli = typer.Typer(
+    name="tapereader",
+    help="Live scanners over the US-equities tape: Faust on Kafka, widgets over WebSocket.\n\n"
+    "`tapereader up` starts everything on this machine and prints the address of the page. Without an API key "
+    "the events come from a simulated market. Every switch is also an environment variable: "
+    "`tapereader config doc` lists them.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_cli = typer.Typer(help="Show, document and check the settings.", no_args_is_help=True)
+topics_cli = typer.Typer(help="List, create and check the Kafka topics.", no_args_is_help=True)
+cli.add_typer(config_cli, name="config")
+cli.add_typer(topics_cli, name="topics")
+out, err = Console(), Console(stderr=True)
+
+DataDir = Annotated[Path | None, typer.Option(help="Directory of Kafka's and Redis's data and of the logs.")]
+KafkaPort = Annotated[int | None, typer.Option(help="Port of the Kafka that `up` starts.")]
+RedisPort = Annotated[int | None, typer.Option(help="Port of the Redis that `up` starts.")]
+HttpPort = Annotated[int | None, typer.Option(help="Port of the page, REST and WebSocket.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"tapereader {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command()
+def up(
+    data_dir: DataDir = None,
+    kafka_port: KafkaPort = None,
+    redis_port: RedisPort = None,
+    http_port: HttpPort = None,
+    control_port: Annotated[int | None, typer.Option(help="Port of the producer's HTTP control.")] = None,
+    simulator_port: Annotated[int | None, typer.Option(help="Port of the simulator.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of worker processes.")] = None,
+    partitions: Annotated[int | None, typer.Option(help="Partitions of every topic.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Where events come from.")] = None,
+    symbols: Annotated[int | None, typer.Option(help="Symbols of the simulated market, at most 12,000.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Speed of the simulated market's clock.")] = None,
+    browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the page.")] = None,
+) -> None:
+    """Start the whole platform on this machine: Kafka, Redis, source, workers, gateway.
+
+    Ctrl-C stops all of it; a second `up` goes on with the same data.
+
+    Examples: `tapereader up`, `tapereader up --source none` (for a replay), `tapereader up --speed 60`,
+    `KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tapereader up` (a Kafka of your own).
+    """
+    from app.local.up import Up
+
+    given = {name: value for name, value in locals().items() if name != "Up"}
+    _run(lambda settings: Up(settings).run(), **given)
+
+
+@cli.command()
+def down(data_dir: DataDir = None) -> None:
+    """Stop a running `tapereader up`."""
+    from app.local.up import down as stop
+
+    with _errors():
+        settings = Settings.load(data_dir=data_dir)
+        if stop(settings.data_dir):
+            out.print("stopped")
+        else:
+            out.print(f"nothing runs on {settings.data_dir.resolve()}")
+
+
+@cli.command()
+def status(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
+    from app.local.up import read_state
+
+    with _errors():
+        settings = Settings.load(data_dir=data_dir)
+        state = read_state(settings.data_dir)
+        if state is None:
+            err.print(f"nothing runs on {settings.data_dir.resolve()}; start it by `tapereader up`")
+            raise typer.Exit(3)
+        if as_json:
+            sys.stdout.write(json.dumps(state, indent=1) + "\n")
+            return
+        table = Table(show_header=False, box=None)
+        for name, value in state.items():
+            if name == "processes":
+                for process in value:  # type: ignore[attr-defined]
+                    state_text = "running" if process["alive"] else "ended"
+                    table.add_row(process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts")
+            elif name != "ends":
+                table.add_row(name.replace("_", " "), str(value))
+        out.print(table)
+
+
+@cli.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Look at this machine: is everything there that the platform needs?"""
+    from app.local.doctor import examine
+
+    with _errors():
+        marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
+        failed = False
+        for finding in examine(Settings.load(data_dir=data_dir)):
+            failed |= finding.level == "fail"
+            out.print(f"{marks[finding.level]} {finding.subject:<16} {finding.text}", highlight=False)
+        if failed:
+            raise typer.Exit(1)
+
+
+@cli.command()
+def simulate() -> None:
+    """Serve a simulated market: Massive's WebSocket and REST protocols on one port."""
+    from producers.simulator import serve
+
+    _run(serve)
+
+
+@cli.command()
+def produce() -> None:
+    """Bring the live feed into the raw topics (one process per Massive account)."""
+    from producers.live import run
+
+    _run(run)
+
+
+@cli.command()
+def worker() -> None:
+    """Run one worker; start more for more partitions at a time. Same as `faust -A app.main worker`."""
+    with _errors():
+        _configured()
+        from app.main import run_worker
+
+        run_worker()
+
+
+@cli.command()
+def gateway() -> None:
+    """Serve the page, REST and WebSocket."""
+    with _errors():
+        from app.gateway.server import run
+
+        run(_configured())
+
+
+@cli.command()
+def record(
+    file: Annotated[Path, typer.Argument(help="File to write, such as today.ndjson.zst.")],
+    kafka_port: KafkaPort = None,
+) -> None:
+    """Write what the raw topics hold into a compressed file that `replay` plays."""
+    from producers.record import record as write
+
+    async def job(settings: Settings) -> None:
+        with _progress("recording") as advance:
+            count = await write(settings.bootstrap_servers, file, progress=advance)
+        out.print(f"{count:,} events in {file}")
+
+    _run(job, kafka_port=kafka_port)
+
+
+@cli.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Recorded file, or JSON lines of Massive events (.gz, .zst).")],
+    speed: Annotated[str, typer.Option(help="1, 10, … times the tape's own pace, or max.")] = "1",
+    reference: Annotated[Path | None, typer.Option(help="JSON file with the previous day of each symbol.")] = None,
+    kafka_port: KafkaPort = None,
+) -> None:
+    """Play a file into the raw topics, in event-time order.
+
+    Example: `tapereader up --source none` in one terminal, and in another
+    `tapereader replay tape.ndjson.gz --speed max --reference reference.json`.
+    """
+    from producers.replay import replay as play
+
+    async def job(settings: Settings) -> None:
+        with _progress("replaying") as advance:
+            sent = await play(
+                settings.bootstrap_servers, file, speed=_speed(speed), reference=reference, progress=advance
+            )
+        out.print("  ".join(f"{name} {count:,}" for name, count in sorted(sent.items())))
+
+    _run(job, kafka_port=kafka_port)
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise typer.BadParameter(f"--speed {text}: expected a number above 0, or max")
+    return value
+
+
+@config_cli.command("show")
+def config_show() -> None:
+    """The settings in force, secrets hidden."""
+    with _errors():
+        for name, value in Settings.load().model_dump(mode="json").items():
+            out.print(f"{PREFIX}{name.upper()}={value}", highlight=False, soft_wrap=True)
+
+
+@config_cli.command("doc")
+def config_doc() -> None:
+    """Every setting: its environment variable, default and meaning."""
+    table = Table("variable", "default", "meaning", box=None, header_style="bold")
+    for name, found in Settings.model_fields.items():
+        table.add_row(f"{PREFIX}{name.upper()}", str(found.default), found.description or "")
+    out.print(table)
+
+
+@config_cli.command("check")
+def config_check() -> None:
+    """Check the environment's settings; the exit code is 1 when one is wrong."""
+    with _errors():
+        Settings.load()
+        out.print("the settings are right")
+
+
+@topics_cli.command("list")
+def topics_list() -> None:
+    """The topics that the platform uses."""
+    from app.topics import ALL_TOPICS
+
+    table = Table("topic", "key", "cleanup", "what", box=None, header_style="bold")
+    for spec in ALL_TOPICS:
+        table.add_row(spec.name, spec.key, spec.cleanup, spec.describes)
+    out.print(table)
+
+
+@topics_cli.command("create")
+def topics_create(kafka_port: KafkaPort = None) -> None:
+    """Create the topics that are missing and check the others."""
+    from app.topic_admin import ensure_topics
+    from app.topics import ALL_TOPICS
+
+    async def job(settings: Settings) -> None:
+        made = await ensure_topics(
+            settings.bootstrap_servers, ALL_TOPICS, settings.partitions, settings.replication_factor
+        )
+        out.print(f"{len(made)} made, {len(ALL_TOPICS) - len(made)} there already")
+
+    _run(job, kafka_port=kafka_port)
+
+
+class _errors:  # noqa: N801  (reads as a statement)
+    """One clear sentence and exit code 1 instead of a traceback, for what is known to go wrong."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, (TapereaderError, OSError)):
+            err.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from None
+
+
+def _configured(**given: Any) -> Settings:
+    from app.logs import configure
+
+    settings = Settings.load(**given)
+    configure(settings)
+    return settings
+
+
+def _run(job: Callable[[Settings], Coroutine[Any, Any, None]], **given: Any) -> None:
+    with _errors():
+        asyncio.run(job(_configured(**given)))
+
+
+class _progress:  # noqa: N801  (reads as a statement)
+    """A progress bar; gives the function that moves it."""
+
+    def __init__(self, what: str) -> None:
+        self._bar = Progress(
+            TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err
+        )
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._bar.start()
+        task = self._bar.add_task("", total=None)
+        return lambda done, total: self._bar.update(task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def main() -> None:
+    """Entry point."""
+    cli()

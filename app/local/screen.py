@@ -1,0 +1,104 @@
+"""What `tapereader up` shows: steps while it starts, then one screen; plain lines without a terminal."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from app import topics
+from app.local.observe import Observation
+from app.local.processes import ManagedProcess
+
+#: Warnings that stay on the screen.
+KEPT_WARNINGS = 4
+
+
+class Screen:
+    """Shows steps, warnings and the status."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._warnings: list[str] = []
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether someone sees a screen."""
+        return self._console.is_terminal
+
+    def step(self, part: str, what: str) -> None:
+        """A part is being worked on."""
+        self._console.print(Text.assemble(("  … ", "yellow"), (f"{part:<11}", "bold"), what))
+
+    def done(self, part: str, what: str) -> None:
+        """A part is there."""
+        self._console.print(Text.assemble(("  ✓ ", "green"), (f"{part:<11}", "bold"), what))
+
+    def warn(self, what: str) -> None:
+        """Something went wrong that is dealt with."""
+        self._warnings = [*self._warnings, what][-KEPT_WARNINGS:]
+        if self._live is None or not self.is_terminal:
+            self._console.print(Text(f"  ! {what}", "red"))
+
+    def ready(self, address: str) -> None:
+        """Everything runs."""
+        self._console.print()
+        self._console.print(Text.assemble("  The page: ", (address, "bold cyan"), "   Ctrl-C stops everything."))
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Keep the status on one screen while the context lasts."""
+        if not self.is_terminal:
+            yield
+            return
+        with Live(console=self._console, refresh_per_second=2, transient=True) as self._live:
+            yield
+        self._live = None
+
+    def status(self, address: str, observation: Observation, processes: Sequence[ManagedProcess]) -> None:
+        """Show the status now."""
+        if self._live is not None:
+            self._live.update(self._panel(address, observation, processes))
+            return
+        alive = sum(process.alive for process in processes)
+        self._console.print(
+            f"events in {observation.events_in_per_s:,.0f}/s  rows out {observation.rows_out_per_s:,.0f}/s  "
+            f"lag {_count(observation.lag)}  symbols {_count(observation.symbols)}  "
+            f"processes {alive}/{len(processes)}" + (f"  ({observation.error})" if observation.error else "")
+        )
+
+    def _panel(self, address: str, observation: Observation, processes: Sequence[ManagedProcess]) -> Panel:
+        summary = Table.grid(padding=(0, 3))
+        workers = [process for process in processes if process.name.startswith("worker")]
+        summary.add_row(
+            Text.assemble(("events in ", "dim"), (f"{observation.events_in_per_s:,.0f}/s", "bold")),
+            Text.assemble(("rows out ", "dim"), (f"{observation.rows_out_per_s:,.0f}/s", "bold")),
+            Text.assemble(("lag ", "dim"), (_count(observation.lag), "bold")),
+            Text.assemble(("symbols ", "dim"), (_count(observation.symbols), "bold")),
+            Text.assemble(("workers ", "dim"), (f"{sum(p.alive for p in workers)}/{len(workers)}", "bold")),
+        )
+        rates = Table("topic", "records", "per second", box=None, header_style="dim", padding=(0, 3, 0, 0))
+        for spec in (*topics.RAW_TOPICS, *topics.PUBLIC_TABLES):
+            rates.add_row(
+                spec.name, f"{observation.ends.get(spec.name, 0):,}", f"{observation.rates.get(spec.name, 0.0):,.0f}"
+            )
+        parts = Table("process", "pid", "state", "restarts", box=None, header_style="dim", padding=(0, 3, 0, 0))
+        for process in processes:
+            state = Text("running", "green") if process.alive else Text(f"ended ({process.last_code})", "red")
+            parts.add_row(process.name, str(process.pid or "-"), state, str(process.restarts))
+        both = Table.grid(padding=(0, 4))
+        both.add_row(rates, parts)
+        warnings = [Text(f"! {warning}", "red") for warning in self._warnings]
+        if observation.error:
+            warnings.append(Text(f"! {observation.error}", "red"))
+        return Panel(
+            Group(summary, Text(), both, *warnings), title=f"Tapereader  {address}", subtitle="Ctrl-C stops everything"
+        )
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
