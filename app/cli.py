@@ -118,7 +118,9 @@ def status(
             if name == "processes":
                 for process in value:  # type: ignore[attr-defined]
                     state_text = "running" if process["alive"] else "ended"
-                    table.add_row(process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts")
+                    table.add_row(
+                        process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts"
+                    )
             elif name != "ends":
                 table.add_row(name.replace("_", " "), str(value))
         out.print(table)
@@ -277,7 +279,7 @@ def topics_create(kafka_port: KafkaPort = None) -> None:
     _run(job, kafka_port=kafka_port)
 
 
-class _errors:  # noqa: N801  (reads as a statement)
+class _errors:
     """One clear sentence and exit code 1 instead of a traceback, for what is known to go wrong."""
 
     def __enter__(self) -> None:
@@ -302,13 +304,11 @@ def _run(job: Callable[[Settings], Coroutine[Any, Any, None]], **given: Any) -> 
         asyncio.run(job(_configured(**given)))
 
 
-class _progress:  # noqa: N801  (reads as a statement)
+class _progress:
     """A progress bar; gives the function that moves it."""
 
     def __init__(self, what: str) -> None:
-        self._bar = Progress(
-            TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err
-        )
+        self._bar = Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err)
 
     def __enter__(self) -> Callable[[int, int], None]:
         self._bar.start()

@@ -28,5 +28,6 @@ def check_names() -> None:
     """Raise `StartupError` when a foreign package stands where one of ours should."""
     for name, owner in foreign_names().items():
         raise StartupError(
-            f"the package `{name}` belongs to {owner}, not to Tapereader; install Tapereader into an environment of its own"
+            f"the package `{name}` belongs to {owner}, not to Tapereader; "
+            "install Tapereader into an environment of its own"
         )

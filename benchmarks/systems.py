@@ -5,7 +5,8 @@
 The work is the same for all: decode an aggregate from JSON, keep the last state of its symbol in a
 table with a changelog in Kafka. `aiokafka` and `engine-stateless` only decode: the ceiling and
 what of it is left. Prints one JSON line: seconds from the moment at which reading may start (where
-a system shows it, else from the first record) to the last record's acknowledged state, CPU seconds of the same stretch, peak memory.
+a system shows it, else from the first record) to the last record's acknowledged state, CPU seconds
+of the same stretch, peak memory.
 """
 
 import asyncio

@@ -98,7 +98,9 @@ def control_app(producer: "LiveProducer") -> web.Application:
         elif channel in producer.subscriptions:
             await producer.change_subscriptions(producer.subscriptions - wanted)
         else:
-            return _error(404, f"{channel} is not subscribed; subscribed are {', '.join(sorted(producer.subscriptions))}")
+            return _error(
+                404, f"{channel} is not subscribed; subscribed are {', '.join(sorted(producer.subscriptions))}"
+            )
         return web.json_response(sorted(producer.subscriptions))
 
     app = web.Application()

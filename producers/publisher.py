@@ -45,7 +45,9 @@ class Publisher:
         await self._producer.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         await self._producer.stop()
 
     async def publish(self, events: Iterable[tuple[Routed, int]]) -> int:
@@ -62,7 +64,10 @@ class Publisher:
             place = event.topic, self._places.get((event.topic, event.key)) or await self._place(event)
             headers = [(RECEIVED_NS_HEADER, b"%d" % received_ns), *trace]
             builder = open_batches.get(place)
-            if builder is None or builder.append(timestamp=None, key=event.key, value=event.value, headers=headers) is None:
+            if (
+                builder is None
+                or builder.append(timestamp=None, key=event.key, value=event.value, headers=headers) is None
+            ):
                 builder = open_batches[place] = self._producer.create_batch()
                 batches.append((*place, builder))
                 if builder.append(timestamp=None, key=event.key, value=event.value, headers=headers) is None:

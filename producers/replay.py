@@ -51,9 +51,7 @@ async def _play_at_once(publisher: Publisher, events: list[TapeEvent], progress:
             progress(min(start + ROUND_EVENTS, len(events)), len(events))
 
 
-async def _play_paced(
-    publisher: Publisher, events: list[TapeEvent], speed: float, progress: Progress | None
-) -> None:
+async def _play_paced(publisher: Publisher, events: list[TapeEvent], speed: float, progress: Progress | None) -> None:
     first_ms = next((event.event_ms for event in events if event.event_ms), 0)
     started_s = clock.monotonic_s()
     position = 0

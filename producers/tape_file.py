@@ -47,7 +47,7 @@ _times = msgspec.json.Decoder(_Times)
 def open_lines(path: Path) -> IO[bytes]:
     """The file's bytes, decompressed by its ending (.gz, .zst)."""
     if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path, "rb"))  # type: ignore[arg-type]
+        return io.BufferedReader(gzip.open(path, "rb"))
     if path.suffix == ".zst":
         return io.BufferedReader(zstandard.open(path, "rb"))
     return path.open("rb")

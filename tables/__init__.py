@@ -2,13 +2,13 @@
 
 import msgspec
 
+from app import topics
 from app.main import app, settings
 from app.market.boards import Leaderboard
 from app.market.events import Reference
 from app.market.rows import QuoteRow
 from app.stream import BatchedTable, RecordBatchSchema
 from app.stream.dead_letters import DeadLetterWriter
-from app import topics
 
 _encode = msgspec.json.Encoder().encode
 

@@ -27,7 +27,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at one thing after the other."""
     version = ".".join(map(str, sys.version_info[:3]))
     supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    yield Finding("ok" if supported else "fail", "python", f"{version}" + ("" if supported else "; expected 3.11 to 3.13"))
+    yield Finding(
+        "ok" if supported else "fail", "python", f"{version}" + ("" if supported else "; expected 3.11 to 3.13")
+    )
     foreign = foreign_names()
     yield Finding(
         "fail" if foreign else "ok",

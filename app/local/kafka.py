@@ -115,7 +115,9 @@ class LocalKafka:
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         if formatted.returncode != 0:
-            raise StartupError(f"Kafka's data directory {self.data_dir} could not be formatted: {formatted.stderr[-500:]}")
+            raise StartupError(
+                f"Kafka's data directory {self.data_dir} could not be formatted: {formatted.stderr[-500:]}"
+            )
 
     def ready(self) -> bool:
         """Whether the broker accepts connections. Raises `StartupError` when it has ended."""
@@ -131,7 +133,9 @@ class LocalKafka:
         deadline_s = clock.monotonic_s() + timeout_s
         while not self.ready():
             if clock.monotonic_s() > deadline_s:
-                raise StartupError(f"Kafka did not answer on port {self.port} within {timeout_s:.0f} s; see {self.log_path}")
+                raise StartupError(
+                    f"Kafka did not answer on port {self.port} within {timeout_s:.0f} s; see {self.log_path}"
+                )
             clock.pause(0.1)
 
     def stop(self, timeout_s: float = 20.0) -> None:

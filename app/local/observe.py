@@ -61,7 +61,9 @@ class Observer:
     async def _offsets(self, found: Observation) -> None:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.bootstrap_servers, group_id=self._settings.app_id, enable_auto_commit=False
+                bootstrap_servers=self._settings.bootstrap_servers,
+                group_id=self._settings.app_id,
+                enable_auto_commit=False,
             )
             await consumer.start()
             self._consumer = consumer

@@ -67,7 +67,9 @@ class LocalRedis:
         deadline_s = clock.monotonic_s() + timeout_s
         while not self.ready():
             if clock.monotonic_s() > deadline_s:
-                raise StartupError(f"Redis did not answer on port {self.port} within {timeout_s:.0f} s; see {self.log_path}")
+                raise StartupError(
+                    f"Redis did not answer on port {self.port} within {timeout_s:.0f} s; see {self.log_path}"
+                )
             clock.pause(0.05)
 
     def stop(self, timeout_s: float = 10.0) -> None:

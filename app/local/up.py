@@ -132,7 +132,9 @@ class Up:
                 break
             except OSError as error:
                 if clock.monotonic_s() > deadline_s:
-                    raise StartupError(f"Kafka at {self.settings.bootstrap_servers} does not answer: {error}") from error
+                    raise StartupError(
+                        f"Kafka at {self.settings.bootstrap_servers} does not answer: {error}"
+                    ) from error
                 await asyncio.sleep(0.3)
         self.screen.done("Topics", f"{len(made)} made, {len(topics.ALL_TOPICS) - len(made)} there already")
 

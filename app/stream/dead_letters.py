@@ -63,9 +63,7 @@ class DeadLetterWriter:
         producer = internals.kafka_producer(self._app)
         sent = []
         for key, letter in letters:
-            log.warning(
-                "dead_letter", at=f"{letter.topic}[{letter.partition}]@{letter.offset}", reason=letter.reason
-            )
+            log.warning("dead_letter", at=f"{letter.topic}[{letter.partition}]@{letter.offset}", reason=letter.reason)
             sent.append(await producer.send(self._topic, key=key, value=self._encode(letter)))
         for future in sent:
             await future

@@ -2,13 +2,17 @@
 
 `tests/contracts/test_engine_internals.py` fails when a release changes one of them.
 
-| point | why no public one does |
-|---|---|
-| aiokafka `AIOKafkaConsumer._fetcher`, `Fetcher._records`, `FetchResult`, `PartitionRecords` | `getmany` builds an object of eleven fields per record and gives up on a partition at the first batch it cannot decode |
-| faust `AIOKafkaConsumerThread._fetch_records`, `._ensure_consumer` | where the thread reads from aiokafka |
-| faust `Consumer._new_offset`, `._add_gap`, `._filter_tps_with_pending_acks` | commits count single offsets |
-| faust `Producer._settings_extra`, `._ensure_producer` | no setting for idempotence, no way to send a record batch |
-| faust `Recovery.active_offsets`, `Conductor._topics` | what recovery takes for read already; which topics there are |
+Each with the reason why no public one does:
+
+- aiokafka `AIOKafkaConsumer._fetcher`, `Fetcher._records`, `FetchResult`, `PartitionRecords`: `getmany`
+  builds an object of eleven fields per record and gives up on a partition at the first batch that
+  it cannot decode; `AIOKafkaConsumer._fetch_max_wait_ms`: Faust has a constant there;
+- faust `AIOKafkaConsumerThread._fetch_records`: where the thread reads from aiokafka;
+- faust `Consumer._new_offset`, `._add_gap`, `._filter_tps_with_pending_acks`: commits count single offsets;
+- faust `Producer._settings_extra`, `._ensure_producer`: no setting for idempotence, no way to send a
+  record batch;
+- faust `Recovery.active_offsets`, `Conductor._topics`: what recovery takes for read already; which
+  topics there are.
 """
 
 import asyncio
@@ -19,7 +23,6 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
 
 from app.stream.batches import RecordBatch, Undecodable
-
 
 #: How soon records that back-pressure holds back are looked at again. Nothing wakes the reader when
 #: a stream's buffer drops, so that with Faust's second a stateless agent stood still half the time.
@@ -82,7 +85,9 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def fetched(consumer: Any, partitions: Iterable[Any] | None, timeout_s: float, batched: set[str]) -> dict[Any, Any]:
+async def fetched(
+    consumer: Any, partitions: Iterable[Any] | None, timeout_s: float, batched: set[str]
+) -> dict[Any, Any]:
     """What the fetcher holds: a `RecordBatch` for topics in `batched`, records for the others.
 
     Waits up to `timeout_s` for something to arrive. Follows aiokafka's `Fetcher.fetched_records`.

@@ -7,7 +7,7 @@ from faust.types import TP, ConsumerMessage
 from app.stream.batches import RecordBatch
 
 
-class BatchMessage(ConsumerMessage):  # type: ignore[misc]
+class BatchMessage(ConsumerMessage):
     """The records of one poll of one partition.
 
     Its offset is the last one it covers, so that whatever in Faust compares offsets (recovery's

@@ -70,9 +70,7 @@ class PartitionRecovery(Generic[Row]):
     def finish(self, decode: Callable[[bytes], Row]) -> PartitionState[Row]:
         """The partition's state; rows are decoded only now, each key once."""
         state = PartitionState[Row](self.partition)
-        state.rows = {
-            (key or b"").decode(): decode(value) for key, value in self.values.items() if value is not None
-        }
+        state.rows = {(key or b"").decode(): decode(value) for key, value in self.values.items() if value is not None}
         state.covered, state.logged = dict(self.covered), dict(self.covered)
         state.next_changelog_offset = self.next_offset
         return state

@@ -18,7 +18,7 @@ from app.stream.message import BatchMessage
 class RecordBatchSchema(faust.Schema):
     """Hands the batch over as it is: nothing is decoded before the agent."""
 
-    def compile(self, app: AppT[Any], **_: Any) -> Callable[..., Any]:  # type: ignore[override]
+    def compile(self, app: AppT[Any], **_: Any) -> Callable[..., Any]:
         """The function that the conductor calls for each message of the topic."""
         create_event = app.create_event
 

@@ -9,7 +9,7 @@ from faust.types import TP, EventT
 from app.stream.partition import PartitionRecovery, PartitionState
 
 
-class PartitionedStore(base.Store):  # type: ignore[misc]
+class PartitionedStore(base.Store):
     """Rows in memory, one dictionary per owned partition."""
 
     def __post_init__(self) -> None:
@@ -57,9 +57,7 @@ class PartitionedStore(base.Store):  # type: ignore[misc]
         """Forget all rows."""
         self._clear()
 
-    async def backup_partition(
-        self, tp: TP | int, flush: bool = True, purge: bool = False, keep: int = 1
-    ) -> None:
+    async def backup_partition(self, tp: TP | int, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
         """Nothing to back up: the changelog is the backup."""
 
     def restore_backup(self, tp: TP | int, latest: bool = True, backup_id: int = 0) -> None:

@@ -1,10 +1,10 @@
 """A Faust table whose writes are folded by batch and whose state counts each source record once.
 
-    quotes = BatchedTable(app, name="quotes", changelog_topic=app.topic(..., schema=RecordBatchSchema()),
-                          sources=["massive.aggregates"], encode=..., decode=..., dead_letters=...)
+quotes = BatchedTable(app, name="quotes", changelog_topic=app.topic(..., schema=RecordBatchSchema()),
+                      sources=["massive.aggregates"], encode=..., decode=..., dead_letters=...)
 
-    async for batch in stream:
-        changes = await quotes.fold(batch, fold_function)
+async for batch in stream:
+    changes = await quotes.fold(batch, fold_function)
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class _Flush:
         self.future: Any = None
 
 
-class BatchedTable(faust.Table, Generic[Row]):  # type: ignore[misc]
+class BatchedTable(faust.Table, Generic[Row]):
     """A table by partitions, written by `fold` and `write`, read as a mapping of key to row.
 
     `sources` are the topics whose offsets the state covers. `encode` and `decode` turn a row into
@@ -74,6 +74,7 @@ class BatchedTable(faust.Table, Generic[Row]):  # type: ignore[misc]
         self._under_way: dict[int, deque[_Flush]] = {}
         self._sending: dict[int, asyncio.Lock] = {}
         self._completions: set[asyncio.Task[None]] = set()
+        self._store_in_use: PartitionedStore | None = None
         app.tables.add(self)
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
 
@@ -82,11 +83,11 @@ class BatchedTable(faust.Table, Generic[Row]):  # type: ignore[misc]
     @property
     def data(self) -> PartitionedStore:
         """The store."""
-        if self._data is None:
-            self._data = PartitionedStore(
+        if self._store_in_use is None:
+            self._store_in_use = PartitionedStore(
                 "memory://", self.app, self, table_name=self.name, key_type=str, value_type=bytes
             )
-        return self._data
+        return self._store_in_use
 
     @property
     def owned(self) -> Mapping[int, PartitionState[Row]]:
@@ -274,7 +275,7 @@ class BatchedTable(faust.Table, Generic[Row]):  # type: ignore[misc]
     async def _source_ends(self, active_tps: set[TP]) -> Mapping[TP, int]:
         wanted = {TP(topic, tp.partition) for tp in active_tps for topic in self.sources}
         wanted &= {TP(*tp) for tp in self.app.consumer.assignment()}
-        return await self.app.consumer.highwaters(*wanted) if wanted else {}  # type: ignore[no-any-return]
+        return await self.app.consumer.highwaters(*wanted) if wanted else {}
 
     def _check_sources(self, state: PartitionState[Row], ends: Mapping[TP, int]) -> None:
         for topic, offset in list(state.covered.items()):
@@ -324,5 +325,3 @@ class _Folding(Generic[Row]):
             return
         for half in batch.halves():
             self.fold(half)
-
-

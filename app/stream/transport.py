@@ -20,7 +20,7 @@ from app.stream.message import BatchMessage
 from app.stream.schema import RecordBatchSchema
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread, reading columns where a topic asks for batches."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
@@ -38,7 +38,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return await internals.fetched(consumer, active_partitions, timeout or 0.0, self.consumer.batched_topics)
 
 
-class Consumer(driver.Consumer):  # type: ignore[misc]
+class Consumer(driver.Consumer):
     """Faust's consumer with batches as messages and commits by stretches."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -144,14 +144,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return min(committed if offset is None else offset for offset in covered)
 
 
-class Producer(driver.Producer):  # type: ignore[misc]
+class Producer(driver.Producer):
     """Faust's producer, idempotent: a retry neither loses, doubles nor reorders a record."""
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
 
 
-class Transport(driver.Transport):  # type: ignore[misc]
+class Transport(driver.Transport):
     """The transport of `batched://` URLs."""
 
     Consumer: ClassVar[Any] = Consumer

@@ -35,7 +35,7 @@ class Progress:
         return self.stalled_for_s(now_s, position, waiting) >= self.stall_timeout_s
 
 
-class Watchdog(Service):  # type: ignore[misc]
+class Watchdog(Service):
     """Watches the processing of owned partitions and recovery."""
 
     app: Any

@@ -52,7 +52,10 @@ class Tape:
                     number = self.random.randrange(KEYS)
                     key, value = f"K{number:03d}", self.random.randrange(1000)
                     await producer.send(
-                        f"{self.name}.source", key=key.encode(), value=str(value).encode(), partition=number % PARTITIONS
+                        f"{self.name}.source",
+                        key=key.encode(),
+                        value=str(value).encode(),
+                        partition=number % PARTITIONS,
                     )
                     self.expected[key] = add(self.expected.get(key), value)
                     self.produced += 1

@@ -19,7 +19,11 @@ from faust.transport.drivers import aiokafka as driver
 @pytest.mark.parametrize(
     ("owner", "name", "parameters"),
     [
-        (driver.AIOKafkaConsumerThread, "_fetch_records", ["self", "consumer", "active_partitions", "timeout", "max_records"]),
+        (
+            driver.AIOKafkaConsumerThread,
+            "_fetch_records",
+            ["self", "consumer", "active_partitions", "timeout", "max_records"],
+        ),
         (driver.AIOKafkaConsumerThread, "_ensure_consumer", ["self"]),
         (Consumer, "_new_offset", ["self", "tp"]),
         (Consumer, "_add_gap", ["self", "tp", "offset_from", "offset_to"]),

@@ -14,7 +14,9 @@ from producers.replay import replay
 from tests.consistency.harness import read_all
 
 
-async def raw_values(broker_url: str, specs: Iterable[topics.TopicSpec] = topics.RAW_TOPICS) -> Counter[tuple[str, bytes]]:
+async def raw_values(
+    broker_url: str, specs: Iterable[topics.TopicSpec] = topics.RAW_TOPICS
+) -> Counter[tuple[str, bytes]]:
     found: Counter[tuple[str, bytes]] = Counter()
     for spec in specs:
         found.update((spec.name, record.value) for record in await read_all(broker_url, spec.name))

@@ -54,12 +54,12 @@ def test_reading_back_gives_rows_and_offsets(flushes: list[dict[str, int | None]
 
 
 @given(FLUSHES, st.data())
-def test_compaction_does_not_change_what_is_read_back(flushes: list[dict[str, int | None]], data: st.DataObject) -> None:
+def test_compaction_does_not_change_what_is_read_back(
+    flushes: list[dict[str, int | None]], data: st.DataObject
+) -> None:
     """The broker may drop any record that a later one of its key supersedes, but never the last."""
     records = log_of(flushes)
-    superseded = [
-        i for i, record in enumerate(records) if any(later.key == record.key for later in records[i + 1 :])
-    ]
+    superseded = [i for i, record in enumerate(records) if any(later.key == record.key for later in records[i + 1 :])]
     dropped = data.draw(st.sets(st.sampled_from(superseded))) if superseded else set()
     kept = [record for i, record in enumerate(records) if i not in dropped]
     state = recovered(kept, size=1000).finish(int)
