@@ -4,8 +4,7 @@ from typing import Any
 
 import faust
 
-#: Above the largest flush: rows of one record batch, uncompressed.
-MAX_FLUSH_BYTES = 15 * 1024 * 1024
+from app.stream.partition import MAX_FLUSH_BYTES
 
 #: Batches waiting in a stream before its partition is paused; a batch may hold 10,000 records.
 WAITING_BATCHES = 16
@@ -54,7 +53,7 @@ def batched_app(
         "producer_acks": -1,
         "producer_linger": 0.0,
         "producer_compression_type": "lz4",
-        "producer_max_batch_size": MAX_FLUSH_BYTES,
+        "producer_max_batch_size": MAX_FLUSH_BYTES + 512 * 1024,
         "producer_max_request_size": MAX_FLUSH_BYTES + 1024 * 1024,
         "producer_request_timeout": 30.0,
         "web_enabled": False,

@@ -8,6 +8,9 @@ from app.stream.batches import RecordBatch
 
 Row = TypeVar("Row")
 
+#: Largest flush before compression: below what topics and requests take, with room for overhead.
+MAX_FLUSH_BYTES = 15 * 1024 * 1024
+
 
 class PartitionState(Generic[Row]):
     """Rows of one partition, and the source offsets that they cover.
@@ -89,6 +92,9 @@ class RecordBatchBuilder:
 
     def fill(self, rows: Sequence[tuple[bytes, bytes | None]], found: covers.Covers) -> bool:
         """Append all rows; whether they fit."""
+        # The builder takes a first record of any size, and the broker would then refuse the batch.
+        if sum(len(key) + len(value or b"") for key, value in rows) > MAX_FLUSH_BYTES:
+            return False
         append = self.builder.append
         for key, value in rows[:-1]:
             if append(timestamp=None, key=key, value=value) is None:

@@ -3,7 +3,8 @@
     python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS
 
 reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
-the order-sensitive digest of them in the table `NAME.counts`. A value "bad" cannot be folded.
+the order-sensitive digest of them in the table `NAME.counts`. A value that is no number
+cannot be folded; "huge" makes a row that fits no record batch, "delete" deletes the row.
 """
 
 import sys
@@ -15,6 +16,7 @@ from mode.worker import Worker
 from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
 from app.stream.application import batched_app
 from app.stream.dead_letters import DeadLetterWriter
+from app.stream.partition import MAX_FLUSH_BYTES
 
 MODULUS = 2**61 - 1
 
@@ -25,6 +27,7 @@ class Count(msgspec.Struct, frozen=True):
     count: int
     total: int
     digest: int
+    padding: str = ""
 
 
 def add(row: Count | None, value: int) -> Count:
@@ -38,7 +41,12 @@ def fold(view: PartitionView[Count], batch: RecordBatch) -> None:
     """Count each record under its key."""
     for key, value in zip(batch.keys, batch.values, strict=True):
         name = (key or b"").decode()
-        view[name] = add(view.get(name), int(value or b"0"))
+        if value == b"huge":
+            view[name] = Count(1, 0, 0, "x" * MAX_FLUSH_BYTES)
+        elif value == b"delete":
+            del view[name]
+        else:
+            view[name] = add(view.get(name), int(value or b"0"))
 
 
 def make(bootstrap: str, name: str, partitions: int, **options: Any) -> tuple[Any, BatchedTable[Count]]:

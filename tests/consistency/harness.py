@@ -123,13 +123,11 @@ class Workers:
                 )
             )
 
-    def end(self, index: int, how: signal.Signals) -> subprocess.Popen[bytes]:
-        """End one by a signal."""
+    def end(self, index: int, how: signal.Signals) -> int:
+        """End one by a signal; its exit code."""
         process = self.running.pop(index)
         os.kill(process.pid, how)
-        if how is signal.SIGKILL:
-            process.wait(timeout=10)
-        return process
+        return process.wait(timeout=20)
 
     def reap(self) -> int:
         """Forget those that ended by themselves; how many there were."""
@@ -161,9 +159,7 @@ async def disturb(workers: Workers, tape: Tape, rounds: int, *, most: int = 3) -
         elif workers.running:
             index = tape.random.randrange(len(workers.running))
             how = signal.SIGTERM if action == "term" else signal.SIGKILL
-            ended = workers.end(index, how)
+            await asyncio.to_thread(workers.end, index, how)
             if action == "replace" or not workers.running:
                 workers.start()
-            if how is signal.SIGTERM:
-                await asyncio.to_thread(ended.wait, 15)
     return done

@@ -1,0 +1,145 @@
+"""The engine on a real broker: what it does with what it does not like, and how soon it is back."""
+
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from app.stream.dead_letters import DeadLetter
+from tests.consistency.counting_app import Count, add
+from tests.consistency.harness import PARTITIONS, Tape, Workers, read_all
+from tests.eventually import eventually
+
+Send = Callable[[str | None, bytes | None, int], Awaitable[int]]
+
+
+@pytest.fixture
+async def tape(broker_url: str, unique: str) -> Tape:
+    found = Tape(broker_url, f"engine-{unique}", seed=1)
+    await found.create_topics()
+    return found
+
+
+@pytest.fixture
+async def workers(tape: Tape, broker_url: str, tmp_path: Path) -> AsyncIterator[Workers]:
+    found = Workers(broker_url, tape.name, tmp_path)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+async def send(tape: Tape, broker_url: str) -> AsyncIterator[Send]:
+    producer = AIOKafkaProducer(bootstrap_servers=broker_url, acks="all")
+    await producer.start()
+
+    async def one(key: str | None, value: bytes | None, partition: int) -> int:
+        encoded = None if key is None else key.encode()
+        sent = await producer.send_and_wait(f"{tape.name}.source", key=encoded, value=value, partition=partition)
+        return int(sent.offset)
+
+    yield one
+    await producer.stop()
+
+
+async def letters(tape: Tape) -> list[DeadLetter]:
+    return [
+        msgspec.json.decode(found.value, type=DeadLetter)
+        for found in await read_all(tape.bootstrap, f"{tape.name}.dead")
+    ]
+
+
+async def test_a_record_that_cannot_be_folded_goes_to_the_dead_letters_alone(
+    tape: Tape, workers: Workers, send: Send
+) -> None:
+    """Its neighbours in the batch count; the letter says where it stood and why."""
+    await send("a", b"1", 0)
+    at = await send("a", b"bad", 0)
+    huge = await send("b", b"huge", 0)
+    await send("a", b"2", 0)
+    await send("a", None, 0)
+    await send(None, b"3", 0)
+    await send("c", b"4", 0)
+    await send("c", b"delete", 0)
+    workers.start()
+    expected = {"a": add(add(add(None, 1), 2), 0), "": add(None, 3)}
+
+    async def is_expected() -> bool:
+        return await tape.table() == expected
+
+    await eventually(is_expected, timeout_s=20)
+    found = {(letter.partition, letter.offset): letter for letter in await letters(tape)}
+
+    assert set(found) == {(0, at), (0, huge)}
+    assert found[0, at].topic == f"{tape.name}.source"
+    assert found[0, at].value == "bad"
+    assert found[0, at].reason.startswith("ValueError: invalid literal")
+    assert found[0, huge].reason.startswith("OversizedError")
+
+
+async def test_the_committed_offset_reaches_the_end_of_an_idle_partition(
+    tape: Tape, workers: Workers, broker_url: str
+) -> None:
+    """Within a commit interval of the last batch, although nothing follows it."""
+    await tape.produce(2000)
+    workers.start()
+    parts = [TopicPartition(f"{tape.name}.source", partition) for partition in range(PARTITIONS)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker_url, group_id=tape.name, enable_auto_commit=False)
+    await consumer.start()
+    try:
+
+        async def committed() -> bool:
+            ends = await consumer.end_offsets(parts)
+            return {part: await consumer.committed(part) for part in parts} == ends
+
+        await eventually(committed, timeout_s=20)
+    finally:
+        await consumer.stop()
+
+    assert await tape.table() == tape.expected
+
+
+@pytest.mark.parametrize(
+    ("how", "limit_s"),
+    [pytest.param(signal.SIGTERM, 3.0, id="sigterm"), pytest.param(signal.SIGKILL, 15.0, id="kill-9")],
+)
+async def test_a_failover_is_processing_again_in_time(
+    tape: Tape, workers: Workers, how: signal.Signals, limit_s: float
+) -> None:
+    """Another worker takes over within the limit, with every record counted once."""
+    workers.start()
+    await tape.produce(500)
+
+    async def all_counted() -> bool:
+        return await tape.counted() == tape.produced
+
+    await eventually(all_counted, timeout_s=20)
+    workers.start()
+    await eventually(lambda: b"Worker ready" in (workers.logs / "worker-2.log").read_bytes(), timeout_s=20)
+    await tape.produce(500)
+    await eventually(all_counted, timeout_s=20)
+    ended_s = time.monotonic()
+    workers.end(0, how)
+    await tape.produce(200)
+    await eventually(all_counted, timeout_s=30)
+    took_s = time.monotonic() - ended_s
+
+    assert await tape.table() == tape.expected
+    assert took_s < limit_s
+
+
+async def test_the_rows_of_a_key_are_values_of_the_tables_own_schema(tape: Tape, workers: Workers, send: Send) -> None:
+    """A public topic holds rows and nothing else: each value is the row's JSON."""
+    await send("a", b"7", 1)
+    workers.start()
+
+    async def found() -> list[object]:
+        return await read_all(tape.bootstrap, f"{tape.name}.counts")
+
+    records = await eventually(found, timeout_s=20)
+
+    assert [(r.key, r.partition) for r in records] == [(b"a", 1)]  # type: ignore[attr-defined]
+    assert msgspec.json.decode(records[0].value, type=Count) == add(None, 7)  # type: ignore[attr-defined]

@@ -1,0 +1,64 @@
+"""What no codec can read is named by its offsets, and what is around it is read."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from app.stream.batches import Undecodable
+from app.stream.internals import drain
+
+
+def record_batch(first: int, count: int, *, broken: bool = False) -> bytes:
+    """A record batch as Kafka stores it; a broken one fails its checksum."""
+    builder = DefaultRecordBatchBuilder(
+        2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=0, batch_size=9999
+    )
+    for offset in range(count):
+        builder.append(offset, 1000 + offset, b"key", b"value", [])
+    data = bytearray(builder.build())
+    data[0:8] = first.to_bytes(8, "big")
+    if broken:
+        data[-3] ^= 0xFF
+    return bytes(data)
+
+
+def fetched(data: bytes, position: int) -> Any:
+    parsed = SimpleNamespace(_records=MemoryRecords(data), next_fetch_offset=position)
+    result = SimpleNamespace(_topic_partition=("t", 0), _partition_records=parsed, positions=[])
+    result.has_more = lambda: result._partition_records is not None
+    result.check_assignment = lambda tp: True
+    result._update_position = lambda: result.positions.append(parsed.next_fetch_offset)
+    return result
+
+
+def test_a_broken_record_batch_is_skipped_by_its_offsets() -> None:
+    """The batches before and behind it are delivered, in order."""
+    result = fetched(record_batch(10, 3) + record_batch(13, 4, broken=True) + record_batch(20, 2), 10)
+    batch = drain(result, "t", 0, check_crcs=True)
+
+    assert batch is not None
+    assert batch.offsets == [10, 11, 12, 20, 21]
+    assert batch.next_offset == 22
+    assert batch.undecodable == [
+        Undecodable(13, 17, "CorruptRecordException: [Error 2] CorruptRecordException: the checksum does not match")
+    ]
+    assert result.positions == [22]
+
+
+def test_records_before_the_position_are_left_out() -> None:
+    """A record batch is fetched whole, though reading began in its middle."""
+    batch = drain(fetched(record_batch(10, 5), 12), "t", 0, check_crcs=True)
+
+    assert batch is not None
+    assert batch.offsets == [12, 13, 14]
+
+
+def test_only_broken_batches_still_move_the_position() -> None:
+    """A partition does not stand still at what it cannot read."""
+    batch = drain(fetched(record_batch(10, 5, broken=True), 10), "t", 0, check_crcs=True)
+
+    assert batch is not None
+    assert len(batch) == 0
+    assert batch.next_offset == 15
