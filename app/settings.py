@@ -65,9 +65,15 @@ class Settings(BaseSettings):
     partitions: int = Field(8, ge=1, le=512, description="Partitions of every topic; cannot be lowered later.")
     replication_factor: int = Field(1, ge=1, le=9, description="Replicas of every topic.")
     app_id: str = Field("tapereader", min_length=1, description="Consumer group of the workers.")
-    publish_interval_ms: int = Field(1000, ge=250, le=60_000, description="Least time between two publications of a board.")
-    session_timeout_ms: int = Field(6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions.")
-    stall_timeout_s: float = Field(60.0, gt=0, description="A worker with lag and no progress for this long ends, to be restarted.")
+    publish_interval_ms: int = Field(
+        1000, ge=250, le=60_000, description="Least time between two publications of a board."
+    )
+    session_timeout_ms: int = Field(
+        6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."
+    )
+    stall_timeout_s: float = Field(
+        60.0, gt=0, description="A worker with lag and no progress for this long ends, to be restarted."
+    )
 
     # The source of events
     source: Source = Field(Source.SIMULATOR, description="`massive` (needs a key), `simulator`, or `none`.")
@@ -92,8 +98,17 @@ class Settings(BaseSettings):
     symbols: int = Field(500, ge=1, le=12_000, description="Symbols in the simulated market.")
     seed: int = Field(1, description="Seed of the simulated market.")
     speed: float = Field(1.0, gt=0, le=3600, description="Speed of the simulated market's clock.")
-    market_start: str = Field("09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts.")
+    market_start: str = Field(
+        "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
+    )
     events_per_s: float = Field(2000.0, gt=0, description="Mean rate of simulated events in the regular session.")
+
+    # The gateway
+    gateway_api_key: SecretStr | None = Field(None, description="Key that clients of the gateway must send; unset: open.")
+    gateway_open: bool = Field(False, description="Let the gateway be open to a network, without a key.")
+    gateway_max_clients: int = Field(2000, ge=1, description="WebSocket clients of one gateway process.")
+    gateway_max_subscriptions: int = Field(500, ge=1, description="Subscriptions of one WebSocket client.")
+    gateway_slow_client_s: float = Field(10.0, gt=0, description="A client that takes nothing for this long is closed.")
 
     # Telemetry
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")

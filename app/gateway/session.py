@@ -1,0 +1,155 @@
+"""The WebSocket endpoint: one client from its handshake to its close."""
+
+import asyncio
+import contextlib
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from app import clock
+from app.gateway import protocol
+from app.gateway.access import Access
+from app.gateway.client import Client
+from app.gateway.documents import first
+from app.gateway.hub import Hub
+from app.gateway.protocol import Close, ProtocolError, Request, reply
+from app.gateway.view import View
+from app.gateway.wire import EXTENSION, Wire
+
+log = structlog.get_logger(__name__)
+
+#: A client may send this many messages at once and so many a second after that; then its next one waits.
+BURST, MESSAGES_PER_S = 500.0, 100.0
+
+
+class _Rate:
+    """A token bucket that delays."""
+
+    def __init__(self) -> None:
+        self._tokens, self._at_s = BURST, clock.monotonic_s()
+
+    async def take(self) -> None:
+        """Wait until one more message is due."""
+        now_s = clock.monotonic_s()
+        self._tokens = min(BURST, self._tokens + (now_s - self._at_s) * MESSAGES_PER_S) - 1
+        self._at_s = now_s
+        if self._tokens < 0:
+            await asyncio.sleep(-self._tokens / MESSAGES_PER_S)
+
+
+class SocketEndpoint:
+    """`/ws` as an ASGI application."""
+
+    def __init__(self, view: View, hub: Hub, access: Access, *, slow_s: float, auth_timeout_s: float = 10.0) -> None:
+        self._view, self._hub, self._access = view, hub, access
+        self._slow_s, self._auth_timeout_s = slow_s, auth_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        headers = Headers(scope=scope)
+        await receive()
+        if not self._access.origin_allowed(headers):
+            log.info("origin_refused", origin=headers.get("origin"))
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await send({"type": "websocket.accept"})
+        wire: Wire = scope["extensions"][EXTENSION]
+        client = Client(wire, self._slow_s)
+        if self._hub.closing or self._hub.full():
+            client.close(Close.SHUTDOWN if self._hub.closing else Close.FULL)
+            return
+        authorized = self._access.open or ("authorization" in headers and self._access.headers_valid(headers))
+        self._hub.join(client)
+        sender = asyncio.create_task(client.run())
+        try:
+            await _Session(self._view, self._hub, self._access, client, authorized).run(receive, self._auth_timeout_s)
+        finally:
+            self._hub.leave(client)
+            sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sender
+
+
+class _Session:
+    """The dialogue with one client."""
+
+    def __init__(self, view: View, hub: Hub, access: Access, client: Client, authorized: bool) -> None:
+        self._view, self._hub, self._access, self._client = view, hub, access, client
+        self._authorized = authorized
+        self._rate = _Rate()
+
+    async def run(self, receive: Receive, auth_timeout_s: float) -> None:
+        """Answer messages until the client leaves."""
+        if not self._authorized:
+            try:
+                async with asyncio.timeout(auth_timeout_s):
+                    await self._next(receive)
+            except TimeoutError:
+                self._client.close(Close.AUTH_TIMEOUT)
+        while not self._client.wire.gone and await self._next(receive):
+            await self._rate.take()
+
+    async def _next(self, receive: Receive) -> bool:
+        message = await receive()
+        if message["type"] != "websocket.receive":
+            return False
+        text = message.get("text")
+        request: Request | None = None
+        try:
+            request = protocol.parse(text if text is not None else message.get("bytes") or b"")
+            await self._serve(request)
+        except ProtocolError as error:
+            if not self._authorized:
+                await self._refuse(Close.UNAUTHORIZED, "unauthorized", request)
+                return False
+            identity = request.id if request is not None else None
+            await self._client.answer(reply("error", identity, code=error.code, message=str(error)))
+        return True
+
+    async def _serve(self, request: Request) -> None:
+        if request.action == "auth":
+            await self._auth(request)
+        elif not self._authorized:
+            await self._refuse(Close.UNAUTHORIZED, "unauthorized", request)
+        elif request.action == "subscribe":
+            await self._subscribe(request)
+        elif request.action == "unsubscribe":
+            await self._unsubscribe(request)
+        elif request.action == "get":
+            await self._get(request)
+        elif request.action == "list":
+            await self._client.answer(reply("subscriptions", request.id, feeds=self._hub.feeds(self._client)))
+        elif request.action == "ping":
+            await self._client.answer(reply("pong", request.id))
+        else:
+            await self._client.answer(reply("invalid action", request.id))
+
+    async def _auth(self, request: Request) -> None:
+        if self._access.valid(request.body.get("api_key")):
+            self._authorized = True
+            await self._client.answer(reply("authorized", request.id))
+        else:
+            await self._refuse(Close.INVALID_KEY, "invalid key", request)
+
+    async def _refuse(self, code: Close, status: str, request: Request | None) -> None:
+        await self._client.answer(reply(status, request.id if request is not None else None))
+        self._client.close(code)
+
+    async def _subscribe(self, request: Request) -> None:
+        feed, options, since = protocol.name(request, "feed"), protocol.options(request), protocol.since(request)
+        snapshot = protocol.flag(request, "snapshot", options.envelope)
+        self._hub.check(self._client, feed)
+        await self._client.answer(reply("subscribed", request.id, feed=feed))
+        self._hub.subscribe(self._client, feed, options, snapshot or options.mode == "delta", since)
+
+    async def _unsubscribe(self, request: Request) -> None:
+        feed = protocol.name(request, "feed")
+        self._hub.unsubscribe(self._client, feed)
+        await self._client.answer(reply("unsubscribed", request.id, feed=feed))
+
+    async def _get(self, request: Request) -> None:
+        cache, limit = protocol.name(request, "cache"), protocol.limit(request)
+        record = self._view.find(cache)
+        data = b"null" if record is None else first(record.document(), limit)
+        await self._client.answer(protocol.got(cache, data, request.id))
