@@ -1,0 +1,10 @@
+"""A simulated market that speaks Massive's WebSocket and REST protocols, for the vendor's own SDK.
+
+`Simulator` runs one on a port, `serve` runs one from the settings until it is told to stop. The
+market is seeded: the same seed gives the same events at the same virtual times.
+"""
+
+from producers.simulator.luld import HALT_CODES, HALTED, RESUMED
+from producers.simulator.server import DEFAULT_API_KEY, Simulator, serve
+
+__all__ = ["DEFAULT_API_KEY", "HALTED", "HALT_CODES", "RESUMED", "Simulator", "serve"]

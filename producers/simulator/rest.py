@@ -1,0 +1,197 @@
+"""The vendor's REST API: routes, key check, errors, paging, and the faults that are in force."""
+
+import asyncio
+import base64
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date, datetime, time
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from app.market.calendar import NEW_YORK
+from producers.simulator.answers import Answers, Json
+from producers.simulator.clock import VirtualClock
+from producers.simulator.faults import Faults
+from producers.simulator.symbols import Universe
+
+Handler = Callable[[web.Request], Json | list[Json]]
+PUBLIC_HOST: Final = "https://api.massive.com"
+_TICKER_LIMIT, _AGGREGATE_LIMIT = (100, 1000), (5000, 50_000)
+
+
+class RestError(Exception):
+    """An answer other than 200, with its body."""
+
+    def __init__(self, status: int, body: Json) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status, self.body = status, body
+
+
+def _bad(text: str) -> RestError:
+    return RestError(400, {"status": "ERROR", "error": text})
+
+
+def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """A whole number of the query from 1 to `most`."""
+    text = query.get(name, str(default))
+    if not text.isdigit() or not 1 <= int(text) <= most:
+        raise _bad(f"expected a {name} from 1 to {most}, was {text!r}")
+    return int(text)
+
+
+def _range_ms(text: str, *, last: bool) -> int:
+    """A date (its first or last ms in New York) or epoch ms of a path."""
+    if text.isdigit():
+        return int(text)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise _bad(f"expected a date or epoch ms, was {text!r}") from None
+    at = datetime.combine(day, time(23, 59, 59, 999_000) if last else time(0), NEW_YORK)
+    return int(at.timestamp() * 1000)
+
+
+class RestApi:
+    """Handlers of the vendor's endpoints; `requests` counts them by endpoint, `statuses` by status."""
+
+    def __init__(
+        self, universe: Universe, answers: Answers, market_clock: VirtualClock, faults: Faults, api_key: str
+    ) -> None:
+        self._universe, self._answers, self._clock = universe, answers, market_clock
+        self._faults, self._api_key = faults, api_key
+        self._sorted_slots = sorted(range(len(universe)), key=universe.tickers.__getitem__)
+        self.requests: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+
+    def routes(self) -> list[web.RouteDef]:
+        """The vendor's endpoints, each under the name that the statistics use."""
+        endpoints: dict[str, tuple[str, Handler]] = {
+            "market_status": ("/v1/marketstatus/now", self._market_status),
+            "holidays": ("/v1/marketstatus/upcoming", self._holidays),
+            "snapshot": ("/v2/snapshot/locale/us/markets/stocks/tickers/{ticker}", self._snapshot),
+            "aggregates": (
+                "/v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{first}/{last}",
+                self._aggregates,
+            ),
+            "ratios": ("/stocks/financials/v1/ratios", partial(self._rows, self._answers.ratios)),
+            "floats": ("/stocks/vX/float", partial(self._rows, self._answers.floats)),
+            "tickers": ("/v3/reference/tickers", self._tickers),
+        }
+        return [web.get(path, self._endpoint(name, handler)) for name, (path, handler) in endpoints.items()]
+
+    def _endpoint(self, name: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            self.requests[name] += 1
+            if self._faults.rest_delay_s:
+                await asyncio.sleep(self._faults.rest_delay_s)
+            response = self._answer(request, handler)
+            self.statuses[str(response.status)] += 1
+            return response
+
+        return answer
+
+    def _answer(self, request: web.Request, handler: Handler) -> web.Response:
+        status = self._faults.take_rest_status()
+        if status is not None:
+            wait_s = self._faults.retry_after_s
+            headers = {} if wait_s is None else {"Retry-After": f"{wait_s:g}"}
+            return self._json(status, self._with_id({"status": "ERROR", "error": "asked for by a fault"}), headers)
+        if self._faults.rest_garbage:
+            return web.Response(text="<html>not json</html>", content_type="text/html")
+        if not self._has_key(request):
+            return self._json(401, self._with_id({"status": "ERROR", "error": "Unknown API Key"}))
+        try:
+            body = handler(request)
+        except RestError as error:
+            return self._json(error.status, self._with_id(error.body))
+        return self._json(200, body if isinstance(body, list) or "serverTime" in body else self._with_id(body))
+
+    def _json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
+        return web.Response(
+            status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers
+        )
+
+    def _with_id(self, body: Json) -> Json:
+        return body | {"request_id": f"{sum(self.requests.values()):032x}"}
+
+    def _has_key(self, request: web.Request) -> bool:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.query.get("apiKey", "")
+        return given == self._api_key
+
+    def _market_status(self, _: web.Request) -> Json:
+        return self._answers.market_status(self._clock.now_ms(), self._faults.market)
+
+    def _holidays(self, _: web.Request) -> list[Json]:
+        return self._answers.holidays(self._clock.now_ms())
+
+    def _snapshot(self, request: web.Request) -> Json:
+        slot = self._universe.slot.get(request.match_info["ticker"])
+        if slot is None:
+            raise RestError(404, {"status": "NOT_FOUND", "message": "Ticker not found."})
+        return {"status": "OK", "ticker": self._answers.snapshot(slot, self._clock.now_ms())}
+
+    def _aggregates(self, request: web.Request) -> Json:
+        path = request.match_info
+        slot = self._universe.slot.get(path["ticker"])
+        body: Json = {"ticker": path["ticker"], "adjusted": request.query.get("adjusted", "true") == "true"}
+        multiplier = _whole({**path}, "multiplier", 1, 10_000)
+        first_ms, last_ms = _range_ms(path["first"], last=False), _range_ms(path["last"], last=True)
+        rows: list[Json] = []
+        if slot is not None:
+            try:
+                rows = self._answers.aggregates(slot, path["timespan"], multiplier, first_ms, last_ms)
+            except ValueError as error:
+                raise _bad(str(error)) from None
+        if request.query.get("sort", "asc") == "desc":
+            rows.reverse()
+        page = self._page(request, rows, _AGGREGATE_LIMIT)
+        if not page["results"]:
+            del page["results"]
+        count = len(page.get("results", ()))
+        return body | {"queryCount": count, "resultsCount": count} | page
+
+    def _rows(self, of: Callable[[int], list[Json]], request: web.Request) -> Json:
+        wanted = request.query.get("ticker") or request.query.get("ticker.any_of")
+        names = wanted.split(",") if wanted else [self._universe.tickers[slot] for slot in self._sorted_slots]
+        slots = [self._universe.slot[name] for name in names if name in self._universe.slot]
+        return self._page(request, [row for slot in slots for row in of(slot)], (100, 5000))
+
+    def _tickers(self, request: web.Request) -> Json:
+        query, universe = request.query, self._universe
+        keep: list[Callable[[int], bool]] = []
+        compare: dict[str, Callable[[str, str], bool]] = {
+            "ticker": str.__eq__, "ticker.gt": str.__gt__, "ticker.gte": str.__ge__, "ticker.lt": str.__lt__,
+            "ticker.lte": str.__le__,
+        }  # fmt: skip
+        for name, compares in compare.items():
+            if query.get(name):
+                keep.append(lambda slot, test=compares, value=query[name]: test(universe.tickers[slot], value))  # type: ignore[misc] # mypy infers no defaults of lambdas
+        for name, column in (("type", universe.kinds), ("exchange", universe.markets)):
+            if query.get(name):
+                keep.append(lambda slot, values=column, value=query[name]: values[slot] == value)  # type: ignore[misc] # as above
+        if query.get("search"):
+            text = query["search"].lower()
+            keep.append(lambda slot: text in universe.tickers[slot].lower() or text in universe.names[slot].lower())
+        nothing = query.get("market", "stocks") != "stocks" or query.get("active", "true") != "true"
+        slots = [] if nothing else [slot for slot in self._sorted_slots if all(test(slot) for test in keep)]
+        if query.get("order") == "desc":
+            slots.reverse()
+        page = self._page(request, slots, _TICKER_LIMIT)
+        results = [self._answers.ticker(slot) for slot in page["results"]]
+        return page | {"results": results, "count": len(results)}
+
+    def _page(self, request: web.Request, rows: list[Any], limits: tuple[int, int]) -> Json:
+        """One page of rows and, where more follow, `next_url`: the same query from a cursor on."""
+        limit = _whole(request.query, "limit", *limits)
+        try:
+            first = int(base64.urlsafe_b64decode(request.query.get("cursor", "MA==")))
+        except ValueError:
+            raise _bad("expected a cursor of an earlier answer, was another text") from None
+        body: Json = {"status": "OK", "results": rows[first : first + limit]}
+        if first + limit < len(rows):
+            cursor = base64.urlsafe_b64encode(str(first + limit).encode()).decode()
+            body["next_url"] = PUBLIC_HOST + str(request.rel_url.update_query(cursor=cursor))
+        return body

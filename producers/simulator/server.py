@@ -1,0 +1,196 @@
+"""The simulator as a server: one port for the feed, the REST API and its control."""
+
+import asyncio
+import contextlib
+import signal
+from collections import Counter
+from datetime import date, datetime, time
+from types import TracebackType
+from typing import Any, Final, Self
+
+import structlog
+from aiohttp import web
+
+from app import clock
+from app.errors import SettingsError, StartupError
+from app.market.calendar import NEW_YORK, TradingCalendar
+from app.settings import Settings
+from producers.simulator.answers import Answers
+from producers.simulator.clock import VirtualClock
+from producers.simulator.connection import Connection
+from producers.simulator.control import Control
+from producers.simulator.faults import Faults
+from producers.simulator.feed import Feed
+from producers.simulator.market import MarketModel
+from producers.simulator.rest import RestApi
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_API_KEY: Final = "simulator"
+#: The markets that the vendor's SDK knows; the simulated one is served under each name.
+MARKETS: Final = ("stocks", "options", "forex", "crypto", "indices", "futures")
+
+
+def start_of(calendar: TradingCalendar, start: str) -> int:
+    """Epoch ms of a start: `HH:MM` (ET) on the last trading day at or before today, or `YYYY-MM-DDTHH:MM`.
+
+    Raises `SettingsError`: another form, a day without trading, a time outside 04:00-20:00 ET.
+    """
+    day_text, _, time_text = start.rpartition("T")
+    try:
+        at = time.fromisoformat(time_text)
+        if day_text:
+            day = calendar.trading_day(date.fromisoformat(day_text).isoformat())
+        else:
+            # By noon of today's date: at or after 04:00, so that the day it belongs to is today's.
+            today = datetime.fromtimestamp(clock.wall_s(), NEW_YORK).replace(hour=12)
+            day = calendar.trading_day(calendar.day_of(int(today.timestamp() * 1000)))
+    except ValueError as error:
+        raise SettingsError(
+            f"expected a start HH:MM or YYYY-MM-DDTHH:MM of a trading day, was {start!r}: {error}"
+        ) from None
+    start_ms = int(datetime.combine(date.fromisoformat(day.day), at, NEW_YORK).timestamp()) * 1000
+    if not day.begins_ms <= start_ms < day.after_hours_end_ms:
+        raise SettingsError(f"expected a start from 04:00 to before 20:00 ET, was {start!r}")
+    return start_ms
+
+
+class Simulator:
+    """A simulated market on a port of 127.0.0.1; use it as an async context manager.
+
+    `start` is a time of day (ET) or `YYYY-MM-DDTHH:MM`, `speed` how much faster than the wall clock
+    the market runs, `events_per_s` the mean rate of its regular session at speed 1. Port 0 takes a
+    free one. With `skip_nights` the market goes from 20:00 straight to 04:00 of the next trading day.
+    """
+
+    def __init__(
+        self,
+        *,
+        symbols: int = 500,
+        seed: int = 1,
+        speed: float = 1.0,
+        start: str = "09:25",
+        events_per_s: float = 2000.0,
+        api_key: str = DEFAULT_API_KEY,
+        port: int = 0,
+        max_connections: int = 1,
+        skip_nights: bool = True,
+    ) -> None:
+        calendar = TradingCalendar()
+        start_ms = start_of(calendar, start)
+        self.model = MarketModel(calendar, symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=start_ms)
+        self.clock = VirtualClock(start_ms, speed)
+        self.faults = Faults()
+        self.feed = Feed(self.model, self.clock, self.faults, skip_nights=skip_nights)
+        self._rest = RestApi(self.model.universe, Answers(self.model, seed), self.clock, self.faults, api_key)
+        self._control = Control(self.feed, self._rest)
+        self._api_key, self._wanted_port, self._max_connections = api_key, port, max_connections
+        self._runner: web.AppRunner | None = None
+        self._pacing: asyncio.Task[None] | None = None
+        self.port = port
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What happened to connections, by name."""
+        return self.feed.counts
+
+    @property
+    def ws_feed(self) -> str:
+        """The feed's host and port, as the SDK's `feed` takes it."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def rest_url(self) -> str:
+        """The REST API's base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def statistics(self) -> dict[str, Any]:
+        """What `GET /control/stats` answers."""
+        return self._control.statistics()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.add_routes([web.get(f"/{market}", self._feed_socket) for market in MARKETS])
+        app.add_routes([*self._rest.routes(), *self._control.routes()])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._wanted_port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise StartupError(
+                f"the simulator could not listen on port {self._wanted_port} ({error.strerror}); "
+                "set TAPEREADER_SIMULATOR_PORT to a free one"
+            ) from None
+        self.port = int(self._runner.addresses[0][1])
+        self.clock.jump(self.model.next_ms)
+        self._pacing = asyncio.create_task(self.feed.run())
+        log.info("simulator_started", port=self.port, symbols=len(self.model.universe), day=self.model.day.day)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pacing is not None:
+            self._pacing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pacing
+        for connection in list(self.feed.connections):
+            connection.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def wait(self) -> None:
+        """Until the feed ends, which it does by an error only: that is raised."""
+        if self._pacing is None:
+            raise RuntimeError("expected a started simulator, was one outside of `async with`")
+        await self._pacing
+
+    def check_key(self, key: str) -> bool:
+        """Whether an API key is the one."""
+        return key == self._api_key
+
+    def admit(self, connection: Connection, key: str) -> bool:
+        """Whether a key may have one more connection; it is counted from then on."""
+        if sum(other.is_live and other.key == key for other in self.feed.connections) >= self._max_connections:
+            return False
+        self.feed.connections.append(connection)
+        self.feed.counts["connections"] += 1
+        return True
+
+    async def _feed_socket(self, request: web.Request) -> web.StreamResponse:
+        # Compression is declined: on one machine it costs more than the bytes it saves.
+        socket = web.WebSocketResponse(compress=False, timeout=1.0)
+        await socket.prepare(request)
+        connection = Connection(self, request, socket)
+        try:
+            await connection.run()
+        finally:
+            if connection in self.feed.connections:
+                self.feed.connections.remove(connection)
+        return socket
+
+
+async def serve(settings: Settings) -> None:
+    """Run the simulator of the settings until SIGTERM or SIGINT. Raises `SettingsError`, `StartupError`."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    simulator = Simulator(
+        symbols=settings.symbols,
+        seed=settings.seed,
+        speed=settings.speed,
+        start=settings.market_start,
+        events_per_s=settings.events_per_s,
+        api_key=settings.api_key() or DEFAULT_API_KEY,
+        port=settings.simulator_port,
+    )
+    async with simulator:
+        tasks = {asyncio.create_task(simulator.wait()), asyncio.create_task(stopping.wait())}
+        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        for task in done:
+            task.result()
