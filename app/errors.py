@@ -7,6 +7,8 @@ TapereaderError
 ├── StalledError         no progress for too long: the process ends so that it is restarted
 ├── ForeignWriteError    another writer appended to a changelog partition that we own
 ├── OversizedError       one record is too large for its topic
+├── RestError            a request to the vendor's REST failed: kind, status, when to try again
+├── StoreDown            Redis cannot be reached now
 └── FeedError            the vendor's feed
     └── LoginRefused     the vendor refused the key: retrying does not help
 """
@@ -46,3 +48,33 @@ class FeedError(TapereaderError):
 
 class LoginRefused(FeedError):
     """The vendor refused the API key."""
+
+
+class RestError(TapereaderError):
+    """A request to the vendor's REST failed.
+
+    `kind` is one of `timeout`, `network`, `http`, `garbage`, `limit`, `breaker`; `status` the HTTP
+    status where there is one; `retry_after_s` what the vendor asked to wait.
+    """
+
+    def __init__(
+        self, kind: str, text: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(text)
+        self.kind, self.status, self.retry_after_s = kind, status, retry_after_s
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed a moment later."""
+        if self.kind == "http":
+            return self.status == 429 or (self.status is not None and self.status >= 500)
+        return self.kind in ("timeout", "network")
+
+    @property
+    def reason(self) -> str:
+        """The failure in one word: `timeout`, `http_500`, …"""
+        return f"http_{self.status}" if self.kind == "http" else self.kind
+
+
+class StoreDown(TapereaderError):
+    """Redis cannot be reached now; it is tried again by itself."""

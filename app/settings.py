@@ -68,6 +68,18 @@ class Settings(BaseSettings):
     publish_interval_ms: int = Field(
         1000, ge=250, le=60_000, description="Least time between two publications of a board."
     )
+    trade_windows_interval_s: float = Field(
+        5.0, ge=0.1, le=3600, description="Time between two publications of the trade windows' statistics."
+    )
+    alert_cooldown_s: float = Field(
+        60.0, ge=0, le=86_400, description="A symbol's alerts of new highs are this far apart, as are those of lows."
+    )
+    halting_codes: dict[int, str] = Field(
+        {}, description='LULD indicator codes that mean a halt, and why, as JSON: `{"17": "limit state"}`.'
+    )
+    resuming_codes: Annotated[tuple[int, ...], NoDecode] = Field(
+        (), description="LULD indicator codes that mean a resumption, comma-separated."
+    )
     session_timeout_ms: int = Field(
         6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."
     )
@@ -94,6 +106,36 @@ class Settings(BaseSettings):
     silence_timeout_s: float = Field(30.0, gt=0, description="A connection without an event for this long is replaced.")
     producer_buffer_events: int = Field(500_000, ge=1000, description="Events held while Kafka is slow.")
 
+    # Reference data: MarketDataCache and Massive's REST
+    cache_snapshot_ttl_s: float = Field(28_800, gt=0, description="A ticker snapshot is kept in Redis this long.")
+    cache_avg_volume_ttl_s: float = Field(43_200, gt=0, description="An average volume is kept in Redis this long.")
+    cache_free_float_ttl_s: float = Field(43_200, gt=0, description="A free float is kept in Redis this long.")
+    cache_missing_ttl_s: float = Field(21_600, gt=0, description="What the vendor does not have is not asked again for.")
+    cache_error_ttl_s: float = Field(60.0, gt=0, description="After a failed request the next one waits this long.")
+    cache_lock_ttl_s: float = Field(30.0, gt=0, description="Lock of a request in flight; renewed while it runs.")
+    cache_stale_ttl_s: float = Field(604_800, gt=0, description="A value is kept this long for when REST is down.")
+    cache_refresh_fraction: float = Field(
+        0.1, ge=0, lt=1, description="In this last part of its life a value is refreshed in the background; 0: never."
+    )
+    cache_memory_entries: int = Field(40_000, ge=0, description="Values kept in each process; 0: none.")
+    cache_memory_ttl_s: float = Field(30.0, gt=0, description="A value in a process is good for this long.")
+    cache_compress_bytes: int = Field(2048, ge=0, description="Values from this size on are compressed; 0: none.")
+    cache_encryption_key: SecretStr | None = Field(
+        None, description="Fernet keys, comma-separated, the first one encrypts; unset: values are not encrypted."
+    )
+    cache_encryption_key_file: Path | None = Field(None, description="File that holds the Fernet keys.")
+    redis_timeout_s: float = Field(1.0, gt=0, description="A Redis command that takes longer has failed.")
+    rest_requests_per_s: float = Field(50.0, gt=0, description="Requests to Massive's REST, all processes of a key.")
+    rest_burst: int = Field(10, ge=1, description="Requests that may follow each other at once within the rate.")
+    rest_concurrency: int = Field(16, ge=1, le=1000, description="Requests in flight, all processes of a key.")
+    rest_queue_s: float = Field(300.0, gt=0, description="A request that finds no room for this long has failed.")
+    rest_timeout_s: float = Field(10.0, gt=0, description="Time-out of one request to Massive's REST.")
+    rest_attempts: int = Field(3, ge=1, le=20, description="Tries of a request on 429, 5xx and time-outs.")
+    rest_backoff_s: float = Field(0.2, ge=0, description="Pause before the second try; doubles, with jitter.")
+    rest_retry_after_max_s: float = Field(60.0, ge=0, description="The longest Retry-After that is honoured.")
+    rest_breaker_failures: int = Field(10, ge=1, description="So many failures in a row stop requests for a while.")
+    rest_breaker_open_s: float = Field(15.0, gt=0, description="Requests stay stopped this long.")
+
     # The simulator
     symbols: int = Field(500, ge=1, le=12_000, description="Symbols in the simulated market.")
     seed: int = Field(1, description="Seed of the simulated market.")
@@ -104,7 +146,9 @@ class Settings(BaseSettings):
     events_per_s: float = Field(2000.0, gt=0, description="Mean rate of simulated events in the regular session.")
 
     # The gateway
-    gateway_api_key: SecretStr | None = Field(None, description="Key that clients of the gateway must send; unset: open.")
+    gateway_api_key: SecretStr | None = Field(
+        None, description="Key that clients of the gateway must send; unset: open."
+    )
     gateway_open: bool = Field(False, description="Let the gateway be open to a network, without a key.")
     gateway_max_clients: int = Field(2000, ge=1, description="WebSocket clients of one gateway process.")
     gateway_max_subscriptions: int = Field(500, ge=1, description="Subscriptions of one WebSocket client.")
@@ -114,7 +158,7 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     log_json: bool | None = Field(None, description="Log JSON; unset: readable at a terminal, JSON otherwise.")
 
-    @field_validator("subscriptions", mode="before")
+    @field_validator("subscriptions", "resuming_codes", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
