@@ -27,8 +27,8 @@ class Access:
         self._key = key.get_secret_value().encode() if key is not None else None
         if self._key is None and not settings.gateway_open and not is_loopback(settings.http_host):
             raise SettingsError(
-                f"the gateway would be open to everyone who reaches {settings.http_host}: set TAPEREADER_GATEWAY_API_KEY, "
-                "or TAPEREADER_GATEWAY_OPEN=true where that is meant"
+                f"the gateway would be open to everyone who reaches {settings.http_host}: "
+                "set TAPEREADER_GATEWAY_API_KEY, or TAPEREADER_GATEWAY_OPEN=true where that is meant"
             )
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from app import clock
@@ -76,6 +77,7 @@ class TableReader:
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def _read(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._servers,
             enable_auto_commit=False,
@@ -83,24 +85,27 @@ class TableReader:
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             retry_backoff_ms=200,
         )
-        await consumer.start()
         try:
-            partitions = await self._partitions(consumer)
-            if partitions:
-                await self._follow(consumer, partitions)
+            await admin.start()
+            await consumer.start()
+            if partitions := await self._partitions(admin):
+                await self._follow(admin, consumer, partitions)
         finally:
             await consumer.stop()
+            await admin.close()
 
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        known = await consumer.topics()
-        absent = [topic for topic in self._topics if topic not in known]
-        if absent:
-            self._trouble = f"topic {absent[0]} does not exist yet"
-            return []
-        found = (TopicPartition(topic, p) for topic in self._topics for p in consumer.partitions_for_topic(topic) or ())
+    async def _partitions(self, admin: AIOKafkaAdminClient) -> list[TopicPartition]:
+        found: list[TopicPartition] = []
+        for topic in await admin.describe_topics(list(self._topics)):
+            if not topic["partitions"]:
+                self._trouble = f"topic {topic['topic']} does not exist yet"
+                return []
+            found += (TopicPartition(topic["topic"], each["partition"]) for each in topic["partitions"])
         return sorted(found)
 
-    async def _follow(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+    async def _follow(
+        self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
+    ) -> None:
         """Read until the number of partitions changes."""
         consumer.assign(partitions)
         begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
@@ -119,7 +124,7 @@ class TableReader:
             if self._missing:
                 self._note_progress()
             if clock.monotonic_s() > check_s:
-                if len(await self._partitions(consumer)) != len(partitions):
+                if len(await self._partitions(admin)) != len(partitions):
                     return
                 check_s = clock.monotonic_s() + PARTITIONS_CHECK_S
             # getmany returns at once while there is more: others on the loop get their turn here

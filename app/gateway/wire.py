@@ -6,7 +6,7 @@ uvicorn's documented `ws=` class, on top of its sans-I/O implementation.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
@@ -58,7 +58,8 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Add the wire to the scope before the application sees it."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["extensions"][EXTENSION] = self  # type: ignore[index]
+            extensions = cast(dict[str, object], self.scope["extensions"])
+            extensions[EXTENSION] = self
 
     @property
     def ready(self) -> bool:

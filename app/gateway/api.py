@@ -1,0 +1,116 @@
+"""The gateway as an ASGI application: page, REST, WebSocket, health."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.gateway import problems, rest
+from app.gateway.gateway import Gateway
+from app.gateway.session import SocketEndpoint
+from app.settings import Settings
+
+BUILD_DIR = Path(__file__).parent / "static" / "build"
+
+_NOT_BUILT = b"""<!doctype html><html lang="en"><title>Tapereader</title>
+<p>The page is not built: run <code>python -m app.gateway.build_page</code>, then reload.
+The API is there: <a href="/openapi.json">/openapi.json</a>.</p></html>"""
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; connect-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+class SecurityHeaders:
+    """Adds the headers that keep a browser from loading or running anything of others'."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request of the application below, with the headers on its answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
+    """The application; it runs the gateway while it is up.
+
+    Raises `SettingsError` where the gateway would be open to a network unasked.
+    """
+    served = gateway or Gateway(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with served:
+            yield
+
+    api = FastAPI(
+        title="Tapereader",
+        summary="Live scanners over the US-equities tape",
+        description="Boards and quotes by REST; live by WebSocket at `/ws` (docs/protocol.md).",
+        version="1",
+        # FastAPI's own document pages load their scripts from a CDN; the document itself is at /openapi.json.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    api.state.gateway = served
+    problems.install(api)
+    api.include_router(rest.router)
+    _add_health(api)
+    endpoint = SocketEndpoint(served.view, served.hub, served.access, slow_s=settings.gateway_slow_client_s)
+    api.router.routes.append(WebSocketRoute("/ws", endpoint))
+    _add_page(api)
+    api.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
+    api.add_middleware(SecurityHeaders)
+    return api
+
+
+def _add_health(api: FastAPI) -> None:
+    @api.get("/healthz", tags=["status"])
+    async def healthz(request: Request) -> Response:
+        """The process answers; counts of what it serves."""
+        return _json(rest.gateway_of(request).health())
+
+    @api.get("/readyz", tags=["status"], responses={503: {"description": "Not ready; `reasons` says why"}})
+    async def readyz(request: Request) -> Response:
+        """Whether the tables are complete and followed; 503 with the reasons where not."""
+        reasons = rest.gateway_of(request).reasons()
+        return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+
+def _add_page(api: FastAPI) -> None:
+    if (BUILD_DIR / "index.html").exists():
+        api.mount("/", StaticFiles(directory=BUILD_DIR, html=True), name="page")
+        return
+
+    @api.get("/", include_in_schema=False)
+    async def not_built() -> Response:
+        return Response(_NOT_BUILT, 503, media_type="text/html")
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(
+        msgspec.json.encode(body), status, media_type="application/json", headers={"Cache-Control": "no-store"}
+    )

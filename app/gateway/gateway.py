@@ -1,0 +1,88 @@
+"""The gateway's parts, put together: reader, view, hub, access."""
+
+import contextlib
+from typing import Any, Self
+
+from app import clock
+from app.gateway.access import Access
+from app.gateway.feeds import BOARDS, QUOTES, TABLES
+from app.gateway.hub import Hub
+from app.gateway.protocol import reply
+from app.gateway.reader import TableReader
+from app.gateway.view import View
+from app.market.calendar import TradingCalendar
+from app.settings import Settings
+
+#: How long clients get to take leave; Kubernetes and `up` allow more.
+CLOSE_GRACE_S = 3.0
+
+
+class Gateway:
+    """A view of the public tables and the clients that follow it; an async context manager.
+
+    Raises `SettingsError` where it would be open to a network unasked.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.access = settings, Access(settings)
+        self.view = View()
+        self.hub = Hub(self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions)
+        topics = [table.topic.name for table in TABLES]
+        self.reader = TableReader(settings.bootstrap_servers, self.view, topics, self.hub.publish)
+        self._calendar = TradingCalendar.new_york()
+
+    async def __aenter__(self) -> Self:
+        await self.reader.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.say_goodbye()
+        await self.reader.__aexit__()
+
+    async def say_goodbye(self) -> None:
+        """Close all clients, with notice; a second call does nothing."""
+        if not self.hub.closing:
+            await self.hub.close(reply("shutdown", reconnect_after_ms=1000), CLOSE_GRACE_S)
+
+    def reasons(self) -> list[str]:
+        """Why the gateway is not ready; empty: it is."""
+        return ["the gateway is shutting down"] if self.hub.closing else self.reader.reasons()
+
+    def health(self) -> dict[str, Any]:
+        """Counts and ages, for people and probes."""
+        return {
+            "status": "ok",
+            "ready": not self.reasons(),
+            "symbols": self.view.count(QUOTES),
+            "boards": self.view.count(BOARDS),
+            "clients": self.hub.clients,
+            "subscriptions": self.hub.subscriptions,
+            "records_read": self.view.records_read,
+            "bad_records": self.view.bad_records,
+            **self.ages(),
+        }
+
+    def ages(self) -> dict[str, Any]:
+        """The newest event's time, and how long ago it happened and was received (s); null: none yet."""
+        event_ms, received_ns = self.view.newest_event_ms, self.view.newest_received_ns
+        return {
+            "newest_event_ms": event_ms,
+            "newest_event_age_s": None if event_ms is None else round(clock.wall_s() - event_ms / 1000, 3),
+            "newest_received_age_s": None if received_ns is None else round((clock.wall_ns() - received_ns) / 1e9, 3),
+        }
+
+    def status(self) -> dict[str, Any]:
+        """What people want to know beside the data; the session is that of the newest event."""
+        event_ms = self.view.newest_event_ms
+        session = None
+        if event_ms is not None:
+            with contextlib.suppress(ValueError):
+                session = self._calendar.session_of(event_ms)
+        return {
+            "time_ms": clock.wall_ns() // 1_000_000,
+            "ready": not self.reasons(),
+            "reasons": self.reasons(),
+            "session": "closed" if session is None and event_ms is not None else session,
+            "symbols": self.view.count(QUOTES),
+            **self.ages(),
+        }

@@ -1,0 +1,128 @@
+"""The REST API of the public tables; rows are the bytes of Kafka, spliced."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.gateway.documents import array, first
+from app.gateway.feeds import BOARDS, QUOTES, board_record
+from app.gateway.gateway import Gateway
+from app.gateway.problems import Problem, response_of
+
+EXAMPLE_ROW: dict[str, Any] = {
+    "symbol": "AAPL", "day": "2026-11-20", "opened_regular": True, "volume": 2100, "accumulated_volume": 48213377,
+    "official_open_price": 271.1, "vwap": 272.31, "open": 271.12, "close": 272.4, "high": 272.41, "low": 272.28,
+    "aggregate_vwap": 271.93, "average_size": 87, "start_timestamp": 1795210200000, "end_timestamp": 1795210201000,
+    "prev_day_close": 268.56, "avg_volume": 51234000, "change": 3.84, "pct_change": 1.4298, "relative_volume": 0.941,
+}  # fmt: skip
+EXAMPLE_ENTRY = {"rank": 1, **EXAMPLE_ROW}
+EXAMPLE_BOARD = {"board": "top_volume", "day": "2026-11-20", "published_ns": 1795210201512000000}
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway behind a request."""
+    found = request.app.state.gateway
+    assert isinstance(found, Gateway)
+    return found
+
+
+def authorized(request: Request) -> Gateway:
+    """The gateway, for requests that may read. Raises `Problem` for others."""
+    gateway = gateway_of(request)
+    if not gateway.access.headers_valid(request.headers):
+        raise Problem(401, "unauthorized", "expected the API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+    return gateway
+
+
+Reads = Annotated[Gateway, Depends(authorized)]
+Limit = Annotated[int | None, Query(ge=1, le=50_000, description="At most so many, the first ones.")]
+
+router = APIRouter(prefix="/api", responses=response_of(401, "No API key, or a wrong one"))
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _example(description: str, example: Any) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": description, "content": {"application/json": {"example": example}}}}
+
+
+@router.get(
+    "/leaderboards",
+    tags=["leaderboards"],
+    responses=_example("The boards there are", {"boards": [EXAMPLE_BOARD | {"entries": 500}]}),
+)
+async def list_leaderboards(gateway: Reads) -> Response:
+    """Every board: its trading day, when it was published (ns), how many entries it has."""
+    boards = []
+    for record in gateway.view.rows(BOARDS):
+        board = board_record(record.value or b"")
+        count = len(msgspec.json.decode(board.entries, type=list[msgspec.Raw]))
+        boards.append({"board": record.key, "day": board.day, "published_ns": board.published_ns, "entries": count})
+    return _json(msgspec.json.encode({"boards": boards}))
+
+
+@router.get(
+    "/leaderboards/{board}",
+    tags=["leaderboards"],
+    responses=_example("The board", EXAMPLE_BOARD | {"entries": [EXAMPLE_ENTRY]})
+    | response_of(404, "No such board; `boards` names those there are"),
+)
+async def get_leaderboard(gateway: Reads, board: str, limit: Limit = None) -> Response:
+    """A board, best first: each entry is a quote row with its rank."""
+    record = gateway.view.find(f"{BOARDS.prefix}{board}")
+    if record is None or record.value is None:
+        boards = [each.key for each in gateway.view.rows(BOARDS)]
+        detail = f"there is no board {board!r}; there are: {', '.join(boards) or 'none yet'}"
+        raise Problem(404, "unknown-board", detail, boards=boards)
+    found = board_record(record.value)
+    head = msgspec.json.encode({"board": found.board, "day": found.day, "published_ns": found.published_ns})
+    return _json(head[:-1] + b',"entries":' + first(bytes(found.entries), limit) + b"}")
+
+
+@router.get(
+    "/quotes",
+    tags=["quotes"],
+    responses=_example("A page of quotes", {"count": 6000, "quotes": [EXAMPLE_ROW], "next": "AAPL"}),
+)
+async def list_quotes(
+    gateway: Reads,
+    symbols: Annotated[str | None, Query(description="Only these, separated by commas.", max_length=8000)] = None,
+    after: Annotated[str | None, Query(description="Symbols after this one: `next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=50_000, description="At most so many.")] = 1000,
+) -> Response:
+    """The rows of symbols, by symbol; `count` is the number of all, `next` is null on the last page."""
+    if symbols is not None:
+        named = dict.fromkeys(each.strip().upper() for each in symbols.split(",") if each.strip())
+        records = [record for name in named if (record := gateway.view.find(f"{QUOTES.prefix}{name}"))]
+    else:
+        records = gateway.view.rows(QUOTES)
+    if after is not None:
+        records = [record for record in records if record.key > after]
+    page = records[:limit]
+    following = msgspec.json.encode(page[-1].key if len(records) > len(page) else None)
+    body = b'{"count":%d,"quotes":%s,"next":%s}'
+    rows = array(record.value for record in page if record.value is not None)
+    return _json(body % (gateway.view.count(QUOTES), rows, following))
+
+
+@router.get(
+    "/quotes/{symbol}",
+    tags=["quotes"],
+    responses=_example("The row", EXAMPLE_ROW) | response_of(404, "The symbol has not traded"),
+)
+async def get_quote(gateway: Reads, symbol: str) -> Response:
+    """The row of a symbol, as it stands in `market.quotes`."""
+    record = gateway.view.find(f"{QUOTES.prefix}{symbol}") or gateway.view.find(f"{QUOTES.prefix}{symbol.upper()}")
+    if record is None or record.value is None:
+        detail = f"there is no quote of {symbol!r}: the symbol has not traded since the table began, or does not exist"
+        raise Problem(404, "unknown-symbol", detail)
+    return _json(record.value)
+
+
+@router.get("/status", tags=["status"])
+async def get_status(gateway: Reads) -> Response:
+    """What the page's status line shows: session, newest event, whether the tables are complete."""
+    return _json(msgspec.json.encode(gateway.status()))

@@ -1,0 +1,84 @@
+"""`tapereader gateway`: the gateway's process."""
+
+import socket
+
+import structlog
+import uvicorn
+
+from app.errors import StartupError
+from app.gateway.api import create_api
+from app.gateway.gateway import Gateway
+from app.gateway.protocol import MAX_MESSAGE_BYTES
+from app.gateway.wire import FrameProtocol
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn that lets the gateway take leave of its clients before their connections are closed."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell the clients, then stop as uvicorn does."""
+        await self._gateway.say_goodbye()
+        await super().shutdown(sockets)
+
+
+def make_server(settings: Settings) -> GatewayServer:
+    """The server of these settings, not running yet."""
+    gateway = Gateway(settings)
+    config = uvicorn.Config(
+        create_api(settings, gateway),
+        host=settings.http_host,
+        port=settings.http_port,
+        loop="uvloop",
+        http="httptools",
+        ws=FrameProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        # Shared frames are not compressed: compressing is per connection and costs more than all else here.
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        timeout_graceful_shutdown=5,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+    )
+    return GatewayServer(config, gateway)
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT).
+
+    Raises `StartupError` where the port is taken, and `SettingsError` where the gateway would be open to a
+    network unasked.
+    """
+    server = make_server(settings)
+    listener = _listen(settings.http_host, settings.http_port)
+    log.info("gateway_listening", url=f"http://{settings.http_host}:{settings.http_port}/")
+    server.run(sockets=[listener])
+    log.info("gateway_stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"the gateway cannot listen on {host}:{port}: {error.strerror}; "
+            "end what uses it, or set TAPEREADER_HTTP_PORT"
+        ) from error
+    return listener
+
+
+if __name__ == "__main__":
+    run(Settings.load())
