@@ -58,7 +58,7 @@ class DayBars:
         order = np.argsort(slot, kind="stable")
         slots, first = np.unique(slot[order], return_index=True)
         ordered, sizes = price[order], size[order]
-        last = np.append(first[1:], len(order)) - 1
+        last = np.append(first[1:], len(order))[: len(first)] - 1
         opened, closed = ordered[first], ordered[last]
         if len(slots):
             high, low = np.maximum.reduceat(ordered, first), np.minimum.reduceat(ordered, first)
@@ -83,7 +83,7 @@ class DayBars:
         all_slots = np.concatenate([bars.slot for bars in parts])
         order = np.argsort(all_slots, kind="stable")
         slots, first = np.unique(all_slots[order], return_index=True)
-        last = np.append(first[1:], len(order)) - 1
+        last = np.append(first[1:], len(order))[: len(first)] - 1
 
         def column(name: str) -> Floats:
             joined: Floats = np.concatenate([getattr(bars, name) for bars in parts])[order]

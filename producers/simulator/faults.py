@@ -22,8 +22,8 @@ class FaultRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     At once, on the connections there are: `drop` aborts them, `close` closes them politely with a
     code, `silence_s` keeps them mute for so long, `malformed`, `unknown_event` and `no_symbol` send
     so many bad frames or events to each. Until changed: `refuse_login`, `max_connections_close`
-    (close code of a connection too many), `market` (null: as its clock says), `rest_delay_s`, `rest_garbage`. Counted down:
-    `drop_during_auth` connections, `rest_times` answers with `rest_status` (and `retry_after_s`).
+    (close code of a connection too many), `market` (null: as its clock says), `rest_delay_s`, `rest_garbage`.
+    Counted down: `drop_during_auth` connections, `rest_times` answers with `rest_status` (and `retry_after_s`).
     `reset` ends everything in force first.
     """
 
@@ -37,7 +37,7 @@ class FaultRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     refuse_login: bool | None = None
     drop_during_auth: int | None = None
     max_connections_close: int | None = None
-    market: Literal["open", "closed"] | None | UnsetType = UNSET
+    market: Literal["open", "closed"] | UnsetType | None = UNSET
     rest_status: int | None = None
     rest_times: int = 1
     retry_after_s: float | None = None

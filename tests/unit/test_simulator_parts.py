@@ -1,0 +1,158 @@
+"""The simulator's parts without a socket: clock, subscriptions, frames, faults, start."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import SettingsError
+from app.market.calendar import TradingCalendar
+from producers.simulator.activity import DayShape
+from producers.simulator.clock import VirtualClock
+from producers.simulator.faults import FaultRequest, Faults
+from producers.simulator.feed import MAX_FRAME_BYTES, frames_of
+from producers.simulator.market import Encoded
+from producers.simulator.server import start_of
+from producers.simulator.subscriptions import Subscriptions
+
+
+class Wall:
+    """An interval clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.at_s = 100.0
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+def test_market_time_runs_at_its_speed() -> None:
+    wall = Wall()
+    market = VirtualClock(1_000_000, 60.0, wall)
+    wall.at_s += 2
+    assert market.now_ms() == 1_120_000
+
+
+def test_market_time_stands_still_while_paused() -> None:
+    wall = Wall()
+    market = VirtualClock(0, 2.0, wall)
+    wall.at_s += 1
+    market.pause()
+    market.pause()
+    wall.at_s += 50
+    assert market.paused
+    assert market.now_ms() == 2000
+    market.resume()
+    wall.at_s += 1
+    assert market.now_ms() == 4000
+
+
+def test_market_time_jumps_to_where_it_is_set() -> None:
+    wall = Wall()
+    market = VirtualClock(0, 1.0, wall)
+    wall.at_s += 5
+    market.jump(50_000)
+    assert market.now_ms() == 50_000
+
+
+def test_a_speed_of_nought_is_refused() -> None:
+    with pytest.raises(ValueError, match="speed above 0"):
+        VirtualClock(0, 0.0)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40).map(lambda raw: msgspec.json.encode(raw.hex())), max_size=9000))
+def test_frames_hold_every_event_once_and_in_order(events: list[bytes]) -> None:
+    frames = frames_of(events)
+    assert [event for frame, _ in frames for event in msgspec.json.decode(frame)] == [
+        msgspec.json.decode(event) for event in events
+    ]
+    assert sum(count for _, count in frames) == len(events)
+
+
+def test_frames_stay_below_the_limit_of_the_vendors_sdk() -> None:
+    events = [msgspec.json.encode("x" * 100_000) for _ in range(30)]
+    frames = frames_of(events)
+    assert len(frames) > 1
+    assert max(len(frame) for frame, _ in frames) <= MAX_FRAME_BYTES
+
+
+TAPE = Encoded(
+    np.arange(4), ["T", "Q", "T", "A"], [0, 0, 1, 1], [b'{"n":0}', b'{"n":1}', b'{"n":2}', b'{"n":3}']
+)
+SLOTS = {"AAPL": 0, "MSFT": 1}
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        pytest.param(["T.*"], [0, 2], id="wildcard"),
+        pytest.param(["T.AAPL"], [0], id="symbol"),
+        pytest.param(["T.AAPL", "A.*"], [0, 3], id="both"),
+        pytest.param(["T.*", "T.AAPL"], [0, 2], id="a wildcard and one of its symbols give no event twice"),
+        pytest.param(["Q.MSFT"], [], id="nothing"),
+        pytest.param(["T.NOBODY"], [], id="unknown symbol"),
+        pytest.param(["AM.*"], [], id="AM is not A"),
+    ],
+)
+def test_subscriptions_choose_their_events(channels: list[str], expected: list[int]) -> None:
+    wanted = Subscriptions()
+    assert all(wanted.add(channel) for channel in channels)
+    assert wanted.choose(TAPE, 0, 4, SLOTS) == expected
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["T.*", "T.AAPL", "T.MSFT", "Q.*", "A.AAPL"])), max_size=30))
+def test_subscriptions_are_what_was_asked_for_last(steps: list[tuple[bool, str]]) -> None:
+    wanted, expected = Subscriptions(), set()
+    for subscribing, channel in steps:
+        assert wanted.add(channel) if subscribing else wanted.remove(channel)
+        (expected.add if subscribing else expected.discard)(channel)
+    assert wanted.channels == sorted(expected)
+    assert wanted.kinds == {channel.split(".")[0] for channel in expected}
+
+
+@pytest.mark.parametrize("channel", ["BAD", "T.", "X.*", "", ".AAPL"])
+def test_what_is_no_channel_is_refused(channel: str) -> None:
+    assert not Subscriptions().add(channel)
+    assert not Subscriptions().remove(channel)
+
+
+def test_faults_hold_until_changed_or_reset() -> None:
+    faults = Faults()
+    faults.apply(FaultRequest(refuse_login=True, rest_status=500, rest_times=2, market="closed"))
+    assert faults.refuse_login
+    assert [faults.take_rest_status() for _ in range(3)] == [500, 500, None]
+    faults.apply(FaultRequest(drop_during_auth=1))
+    assert [faults.take_auth_drop() for _ in range(2)] == [True, False]
+    assert faults.market == "closed"
+    faults.apply(FaultRequest(market=None))
+    assert faults.market is None
+    faults.apply(FaultRequest(reset=True))
+    assert faults == Faults()
+
+
+def test_a_day_is_busiest_at_its_open_and_close() -> None:
+    calendar = TradingCalendar()
+    shape = DayShape(calendar.trading_day("2026-11-20"))
+    opens, closes = 19_800, 43_200
+    noon = opens + (closes - opens) // 2
+    assert shape.rate[opens] > 3 * shape.rate[noon]
+    assert shape.rate[closes - 1] > 2 * shape.rate[noon]
+    assert shape.rate[opens - 1] < shape.rate[noon]
+    assert shape.rate[opens:closes].mean() == pytest.approx(1)
+    assert shape.passed(0) == 0
+    assert shape.passed(shape.seconds) == pytest.approx(1)
+    assert DayShape(calendar.trading_day("2026-11-27")).rate[opens + 12_600] < 1, "closed early, at 13:00"
+
+
+@pytest.mark.parametrize("start", ["3:00", "03:59", "20:00", "2026-11-21T10:00", "2026-11-26T10:00", "soon"])
+def test_a_start_outside_of_trading_is_refused(start: str) -> None:
+    with pytest.raises(SettingsError, match="expected a start"):
+        start_of(TradingCalendar(), start)
+
+
+def test_a_time_of_day_starts_on_the_last_trading_day() -> None:
+    calendar = TradingCalendar()
+    start_ms = start_of(calendar, "09:25")
+    day = calendar.trading_day(calendar.day_of(start_ms))
+    assert day.opens_ms - start_ms == 5 * 60_000
