@@ -17,7 +17,17 @@ from app.stream.application import batched_app  # noqa: E402
 
 log = structlog.get_logger(__name__)
 
-MODULES = ("tables", "agents.quotes", "agents.reference", "agents.leaderboards")
+MODULES = (
+    "tables",
+    "agents.quotes",
+    "agents.reference",
+    "agents.leaderboards",
+    "agents.nbbo",
+    "agents.halts",
+    "agents.daily_ranges",
+    "agents.trade_tape",
+    "agents.trade_windows",
+)
 
 settings = Settings.load()
 app = batched_app(

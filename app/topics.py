@@ -77,10 +77,45 @@ PARTITION_TOPS = TopicSpec(
     public=False,
 )
 LEADERBOARDS = TopicSpec("market.leaderboards", "board", "the ranked top 500 with their rows", cleanup="compact")
+TRADE_TAPE = TopicSpec(
+    "tapereader.trade-tape", "symbol/slot", "the last 1,000 trades of each symbol in chunks", "compact", public=False
+)
+PARTITION_WINDOWS = TopicSpec(
+    "tapereader.partition-windows",
+    "partition",
+    "each partition's window statistics, input of the merged ones",
+    retention_ms=HOUR_MS,
+    public=False,
+)
+TRADE_WINDOWS = TopicSpec(
+    "market.trade-windows", "symbol", "statistics of the busiest windows; of all under the key *", cleanup="compact"
+)
+NBBO = TopicSpec("market.nbbo", "symbol", "the last best bid and offer of each symbol", cleanup="compact")
+MARKET_HALTS = TopicSpec("market.halts", "symbol", "price bands and halts of each symbol", cleanup="compact")
+DAILY_RANGES = TopicSpec(
+    "market.daily-ranges", "symbol", "high and low of each symbol's sessions of the day", cleanup="compact"
+)
+ALERTS = TopicSpec("market.alerts", "symbol", "alerts, each with a key that tells repetitions", retention_ms=DAY_MS)
 
 RAW_TOPICS = (AGGREGATES, TRADES, QUOTES, HALTS, REFERENCE, UNKNOWN)
-PUBLIC_TABLES = (MARKET_QUOTES, MARKET_REFERENCE, LEADERBOARDS)
-ALL_TOPICS = (*RAW_TOPICS, DEAD_LETTERS, *PUBLIC_TABLES, PARTITION_TOPS)
+PUBLIC_TABLES = (
+    MARKET_QUOTES,
+    MARKET_REFERENCE,
+    LEADERBOARDS,
+    TRADE_WINDOWS,
+    NBBO,
+    MARKET_HALTS,
+    DAILY_RANGES,
+)
+ALL_TOPICS = (
+    *RAW_TOPICS,
+    DEAD_LETTERS,
+    *PUBLIC_TABLES,
+    ALERTS,
+    PARTITION_TOPS,
+    TRADE_TAPE,
+    PARTITION_WINDOWS,
+)
 
 BY_NAME: Mapping[str, TopicSpec] = {spec.name: spec for spec in ALL_TOPICS}
 

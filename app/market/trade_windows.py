@@ -1,7 +1,7 @@
 """The last 1,000 trades of each symbol and their statistics.
 
 Numbers stand in one numpy ring per symbol that grows with use. For a changelog the trades are
-numbered from 0 since the window began and cut into chunks of 100, so that a flush writes the chunks
+numbered from 0 since the window began and cut into chunks of 20, so that a flush writes the chunks
 that were touched, not the window. A window is dropped 5 minutes of event time after its last trade.
 """
 
@@ -17,7 +17,8 @@ from app.market.events import Trade
 
 WINDOW_TRADES = 1000
 WINDOW_IDLE_MS = 5 * 60_000
-CHUNK_TRADES = 100
+#: Of a few trades per symbol and batch, 20 write a fifth of the bytes that 100 do.
+CHUNK_TRADES = 20
 #: Chunks that a window can touch: its newest and its oldest may both be partial.
 CHUNK_SLOTS = WINDOW_TRADES // CHUNK_TRADES + 1
 
@@ -222,6 +223,10 @@ class TradeWindows:
         for symbol in gone:
             self._drop(symbol)
         return gone
+
+    def newest_ms(self) -> int:
+        """The time (epoch ms) of the newest trade in any window, 0 where there is none."""
+        return max((window.last_ms for window in self._windows.values()), default=0)
 
     def statistics(self, symbol: str) -> WindowStatistics | None:
         """The statistics of a symbol's window, None where there is none."""

@@ -115,7 +115,9 @@ def flush(windows: TradeWindows, store: dict[tuple[str, int], bytes]) -> int:
 batches = st.lists(st.tuples(st.lists(trades, max_size=8), st.booleans(), st.none() | st.integers(0, 30)), max_size=8)
 
 
-@pytest.mark.parametrize(("window", "chunk"), [(1000, 100), (6, 2)], ids=["as-shipped", "small-enough-to-wrap"])
+@pytest.mark.parametrize(
+    ("window", "chunk"), [(1000, trade_windows.CHUNK_TRADES), (6, 2)], ids=["as-shipped", "small-enough-to-wrap"]
+)
 @settings(max_examples=100, deadline=None)
 @given(batches)
 def test_any_sequence_gives_what_a_plain_list_gives(
@@ -160,8 +162,8 @@ def test_a_flush_writes_what_came_in_and_a_restart_finds_all_of_it() -> None:
         windows.append("ABC", batch)
         for trade in batch:
             naive.trades = [*naive.trades, normal(trade)][-WINDOW_TRADES:]
-        assert flush(windows, store) <= 200
-        assert len(store) <= 11
+        assert flush(windows, store) <= 2 * trade_windows.CHUNK_TRADES
+        assert len(store) <= trade_windows.CHUNK_SLOTS
     assert windows.statistics("ABC") == naive.statistics()
     assert reloaded(store).trades("ABC") == windows.trades("ABC") == naive.trades[::-1]
     windows.expire(START_MS + 3500 + WINDOW_IDLE_MS)

@@ -1,0 +1,94 @@
+"""A symbol's day: its ranges with the alerts raised for it, and the alerts as they are published."""
+
+import msgspec
+from msgspec import Struct
+
+from app.market.alerts import Alert, AlertKind, AlertRules, AlertState, cool_down, fold_row, halt_alerts, range_alerts
+from app.market.calendar import Session, TradingCalendar
+from app.market.daily_ranges import DailyRange, RangeAlert, fold_range
+from app.market.events import Aggregate
+from app.market.halts import HaltState
+from app.market.rows import QuoteRow
+
+
+class RangeRow(DailyRange, frozen=True, gc=False):
+    """A record of `market.daily-ranges`: the six extremes, and what was raised for the symbol that day.
+
+    `raised` holds keys of the thresholds reached, sorted; `last_alert_ms` when (epoch ms) each kind
+    of alert that cools down was last raised.
+    """
+
+    raised: tuple[str, ...] = ()
+    last_alert_ms: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class AlertRecord(Struct, frozen=True, kw_only=True):
+    """A record of `market.alerts`; repetitions after a crash have an equal `key`.
+
+    `timestamp` is epoch ms. For a new high or low `value` is its price in US dollars, `previous`
+    the extreme that fell, and `session` the session that it belongs to. `row` is the symbol's quote
+    row when the alert was raised, None where it has none.
+    """
+
+    key: str
+    symbol: str
+    kind: AlertKind
+    timestamp: int
+    value: float | None
+    note: str
+    session: Session | None = None
+    previous: float | None = None
+    row: QuoteRow | None = None
+
+
+def fold_day(
+    state: RangeRow | None, bar: Aggregate, rules: AlertRules, calendar: TradingCalendar
+) -> tuple[RangeRow, list[AlertRecord]]:
+    """The row after a bar, and the alerts of new extremes that are not too soon after the last.
+
+    Raises `ValueError` as `fold_range` does.
+    """
+    ranges, found = fold_range(state, bar, calendar)
+    row = ranges if isinstance(ranges, RangeRow) else RangeRow(**msgspec.structs.asdict(ranges))
+    if not found:
+        return row, []
+    extremes: dict[str, RangeAlert] = {}
+    alerts = []
+    for extreme, alert in zip(found, range_alerts(found), strict=True):
+        extremes[alert.key] = extreme
+        alerts.append(alert)
+    cooled, passed = cool_down(_state_of(row), alerts, rules)
+    records = [_record(alert, extremes[alert.key]) for alert in passed]
+    return msgspec.structs.replace(row, last_alert_ms=cooled.last_ms), records
+
+
+def fold_thresholds(state: RangeRow, quote: QuoteRow, rules: AlertRules) -> tuple[RangeRow, list[AlertRecord]]:
+    """The row and the alerts of thresholds that a quote row is the first of its day to reach."""
+    if quote.day != state.day:
+        return state, []
+    after, alerts = fold_row(_state_of(state), quote, rules)
+    if len(after.raised) == len(state.raised):
+        return state, []
+    row = msgspec.structs.replace(state, raised=tuple(sorted(after.raised)))
+    return row, [with_row(_record(alert), quote) for alert in alerts]
+
+
+def halt_records(before: HaltState | None, after: HaltState, row: QuoteRow | None) -> list[AlertRecord]:
+    """The alert of a halt or resumption between two states of a symbol."""
+    return [with_row(_record(alert), row) for alert in halt_alerts(before, after)]
+
+
+def with_row(record: AlertRecord, row: QuoteRow | None) -> AlertRecord:
+    """The alert with the quote row of that moment."""
+    return record if row is None else msgspec.structs.replace(record, row=row)
+
+
+def _state_of(row: RangeRow) -> AlertState:
+    return AlertState(row.symbol, row.day, frozenset(row.raised), row.last_alert_ms)
+
+
+def _record(alert: Alert, extreme: RangeAlert | None = None) -> AlertRecord:
+    fields = msgspec.structs.asdict(alert)
+    if extreme is not None:
+        fields |= {"session": extreme.session, "previous": extreme.previous}
+    return AlertRecord(**fields)

@@ -1,0 +1,128 @@
+"""The trade windows of a partition as a table: chunks by key, statistics of what changed, the tape of a symbol."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from app.market.events import Trade
+from app.market.trade_windows import TradeWindows, WindowStatistics
+
+#: Symbols whose statistics are published one by one.
+TOP_WINDOWS = 100
+
+_Int32 = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+_Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+#: Up to the year 2100. A time in another unit would make every window look idle.
+_EpochMs = Annotated[int, Meta(ge=0, lt=4_102_444_800_000)]
+
+
+class WindowTrade(Trade, frozen=True, tag_field="ev", tag="T", gc=False):
+    """A trade that fits the columns of a window; what does not is refused by the decoder."""
+
+    symbol: Annotated[str, Meta(min_length=1, max_length=64)] = msgspec.field(name="sym")
+    exchange: _Int32 | None = msgspec.field(default=None, name="x")
+    id: Annotated[str, Meta(max_length=64)] | None = msgspec.field(default=None, name="i")
+    tape: _Int32 | None = msgspec.field(default=None, name="z")
+    conditions: Annotated[list[_Int32], Meta(max_length=32)] | None = msgspec.field(default=None, name="c")
+    timestamp: _EpochMs | None = msgspec.field(default=None, name="t")
+    sequence_number: _Int64 | None = msgspec.field(default=None, name="q")
+    trf_id: _Int32 | None = msgspec.field(default=None, name="trfi")
+    trf_timestamp: _Int64 | None = msgspec.field(default=None, name="trft")
+
+
+class SymbolWindow(WindowStatistics, frozen=True, kw_only=True, gc=False):
+    """A record of `market.trade-windows`: one symbol's window; `timestamp` is ISO-8601 UTC."""
+
+    timestamp: str
+    symbol: str
+
+
+class AllWindows(Struct, frozen=True):
+    """The record of `market.trade-windows` under the key `*`: all symbols' windows."""
+
+    timestamp: str
+    symbols: dict[str, WindowStatistics]
+    symbol_count: int
+
+
+class PartitionWindows(Struct, frozen=True):
+    """What a partition hands over: the statistics of each of its windows."""
+
+    partition: int
+    published_ns: int
+    symbols: dict[str, WindowStatistics]
+
+
+class TapePartition:
+    """The windows of one partition's symbols, loaded from and written as chunks under `SYMBOL/slot`."""
+
+    def __init__(self) -> None:
+        self.windows = TradeWindows()
+        self._newest_ms = 0
+        self._statistics: dict[str, WindowStatistics] = {}
+        self._stale: set[str] = set()
+
+    def load(self, key: str, value: bytes) -> None:
+        """Take a chunk from the changelog, in any order. Raises `ValueError`: not a chunk."""
+        symbol, _, slot = key.rpartition("/")
+        self.windows.load_chunk(symbol, int(slot), value)
+        self._stale.add(symbol)
+
+    def finish_loading(self) -> None:
+        """All chunks are there."""
+        self.windows.finish_loading()
+        self._newest_ms = self.windows.newest_ms()
+
+    def fold(self, trades: Iterable[WindowTrade]) -> None:
+        """Append trades in the order of their arrival, then drop the windows that have been idle."""
+        by_symbol: dict[str, list[Trade]] = {}
+        newest_ms = self._newest_ms
+        for trade in trades:
+            by_symbol.setdefault(trade.symbol, []).append(trade)
+            if trade.timestamp is not None and trade.timestamp > newest_ms:
+                newest_ms = trade.timestamp
+        for symbol, of_symbol in by_symbol.items():
+            if self.windows.append(symbol, of_symbol):
+                self._stale.add(symbol)
+        self._newest_ms = newest_ms
+        self._stale.update(self.windows.expire(newest_ms))
+
+    def take_changes(self) -> dict[str, bytes | None]:
+        """The chunks that changed since the last call, None for one that is gone."""
+        return {f"{symbol}/{slot}": data for symbol, slot, data in self.windows.dirty_chunks()}
+
+    def statistics(self) -> Mapping[str, WindowStatistics]:
+        """The statistics of each window; only those of windows that changed are computed."""
+        for symbol in self._stale:
+            found = self.windows.statistics(symbol)
+            if found is None:
+                self._statistics.pop(symbol, None)
+            else:
+                self._statistics[symbol] = found
+        self._stale.clear()
+        return self._statistics
+
+
+def merge_windows(
+    partitions: Iterable[PartitionWindows], timestamp: str, top: int = TOP_WINDOWS
+) -> tuple[AllWindows, list[SymbolWindow]]:
+    """The summary of all symbols, and those with the largest volume, largest first, ties by symbol."""
+    symbols: dict[str, WindowStatistics] = {}
+    for found in sorted(partitions, key=lambda windows: windows.published_ns):
+        symbols |= found.symbols
+    busiest = sorted(symbols, key=lambda symbol: (-symbols[symbol].total_volume, symbol))[:top]
+    return AllWindows(timestamp, symbols, len(symbols)), [
+        SymbolWindow(timestamp=timestamp, symbol=symbol, **msgspec.structs.asdict(symbols[symbol]))
+        for symbol in busiest
+    ]
+
+
+def tape_of(symbol: str, chunks: Mapping[int, bytes], limit: int | None = None) -> list[Trade]:
+    """The trades of a symbol, newest first, from its chunks by slot. Raises `ValueError`: not a chunk."""
+    windows = TradeWindows()
+    for slot, data in chunks.items():
+        windows.load_chunk(symbol, slot, data)
+    windows.finish_loading()
+    return windows.trades(symbol)[:limit]

@@ -1,0 +1,132 @@
+"""A batched table whose state is changed in place, for state that is dear to copy (columns in numpy).
+
+Rows of a `BatchedTable` are values, so that a fold that raises leaves nothing behind. State that is
+changed in place cannot be taken back; here a batch is therefore decoded and checked as a whole
+before anything changes, and what cannot be decoded goes to the dead letters. A fold that raises
+all the same ends the worker, which starts again from the changelog.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+
+from app.errors import OversizedError
+from app.stream.batches import RecordBatch
+from app.stream.dead_letters import from_record, from_undecodable
+from app.stream.partition import PartitionState
+from app.stream.table import BatchedTable, _Flush
+
+log = structlog.get_logger(__name__)
+Event = TypeVar("Event")
+
+#: Records that are folded into one flush: the rows that they touch have to fit a record batch.
+MOST_RECORDS = 4000
+
+
+class Foldable(Protocol[Event]):
+    """State of one partition. The changelog holds it as rows of bytes by key."""
+
+    def load(self, key: str, value: bytes) -> None:
+        """Take a row from the changelog, in any order."""
+
+    def finish_loading(self) -> None:
+        """All rows are there."""
+
+    def fold(self, events: list[Event]) -> None:
+        """Let events count; does not raise."""
+
+    def take_changes(self) -> dict[str, bytes | None]:
+        """What has changed since the last call, each key once; None deletes it."""
+
+
+class FoldedTable(BatchedTable[bytes], Generic[Event]):
+    """A table whose partitions are `Foldable`s made by `make(partition)`.
+
+    `decode_events` turns the JSON array of a batch's values into one event for each, or raises;
+    events that it returns must be safe to fold.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        make: Callable[[int], Foldable[Event]],
+        decode_events: Callable[[bytes], list[Event]],
+        most_records: int = MOST_RECORDS,
+        **options: Any,
+    ) -> None:
+        super().__init__(app, encode=bytes, decode=bytes, on_ready=self._take_in, on_lost=self._let_go, **options)
+        self.make, self.decode_events, self.most_records = make, decode_events, most_records
+        #: State of the partitions that this worker owns now, by number.
+        self.folded: dict[int, Any] = {}
+
+    def _take_in(self, partition: int) -> None:
+        rows = self.data.partitions[partition].rows
+        state = self.make(partition)
+        for key, value in rows.items():
+            state.load(key, value)
+        state.finish_loading()
+        rows.clear()
+        self.folded[partition] = state
+
+    def _let_go(self, partition: int) -> None:
+        self.folded.pop(partition, None)
+
+    @staticmethod
+    def apply(state: PartitionState[bytes], changes: Mapping[str, bytes | None]) -> None:
+        """Nothing: the state has changed already, and its rows are not held a second time."""
+
+    async def fold_events(self, batch: RecordBatch, message: Any = None) -> int:
+        """Fold a batch's events and log the rows that changed; the number of events that counted.
+
+        As for `BatchedTable.fold`: known records are skipped, and a batch of a partition that is
+        not owned (any more) changes nothing.
+        """
+        state = self.data.partitions.get(batch.partition)
+        if state is None or (message is not None and message.generation_id != self.app.consumer_generation_id):
+            return 0
+        pending = batch.since(state.covered.get(batch.topic))
+        rejected: list[tuple[RecordBatch, Exception]] = []
+        events = self._decoded(pending, rejected) if len(pending) else []
+        try:
+            flushes = self._fold(state, pending, events)
+        except Exception as error:
+            log.error("fold_failed", table=self.name, batch=repr(pending), error=repr(error))
+            await self.crash(error)
+            raise
+        letters = [from_undecodable(batch, found) for found in batch.undecodable]
+        letters += [from_record(found, 0, error) for found, error in rejected]
+        await self._send(state.partition, flushes, letters, message)
+        return len(events) - len(rejected)
+
+    def _decoded(self, batch: RecordBatch, rejected: list[tuple[RecordBatch, Exception]]) -> list[Event | None]:
+        try:
+            events: list[Event | None] = list(
+                self.decode_events(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")
+            )
+            if len(events) != len(batch):
+                raise ValueError(f"expected one event per record, was {len(events)} in {len(batch)} records")
+            return events
+        except Exception as error:
+            if len(batch) == 1:
+                rejected.append((batch, error))
+                return [None]
+        first, second = batch.halves()
+        return self._decoded(first, rejected) + self._decoded(second, rejected)
+
+    def _fold(self, state: PartitionState[bytes], batch: RecordBatch, events: list[Event | None]) -> list[_Flush]:
+        flushes = []
+        folded = self.folded[state.partition]
+        for start in range(0, len(events), self.most_records):
+            stop = start + self.most_records
+            folded.fold([event for event in events[start:stop] if event is not None])
+            state.covered[batch.topic] = batch.records[stop].offset if stop < len(events) else batch.next_offset
+            changes = folded.take_changes()
+            if not changes:
+                continue
+            builder = self.build(state, changes)
+            if builder is None:
+                raise OversizedError(f"{len(changes)} rows of {self.name}[{state.partition}] do not fit a record batch")
+            flushes.append(_Flush(state, builder))
+        return flushes
