@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from app import clock
+from app.errors import StartupError
 
 if TYPE_CHECKING:
     from producers.live import LiveProducer
@@ -37,8 +38,9 @@ def health(producer: "LiveProducer") -> dict[str, object]:
         "received": dict(producer.received),
         "published": dict(producer.publisher.sent),
         "dropped": dict(producer.buffer.dropped),
-        "resent": producer.resent,
-        "waiting": len(producer.buffer),
+        "resent": producer.publisher.resent,
+        "waiting": len(producer.buffer) + producer.publishing,
+        "socket_pauses": producer.pauses,
         "last_error": producer.last_error,
     }
 
@@ -47,13 +49,21 @@ def _error(status: int, text: str) -> web.Response:
     return web.json_response({"error": text}, status=status)
 
 
-def _checked(channels: object) -> set[str]:
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _error(error.status, f"{request.method} {request.path}: {error.reason}")
+
+
+def _checked(channels: object) -> frozenset[str]:
     if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
         raise ValueError('expected a JSON list of channels, such as ["A.*", "T.AAPL"]')
     wrong = [channel for channel in channels if not CHANNEL.match(channel)]
     if wrong:
         raise ValueError(f"{wrong[0]!r} is not a channel: expected A, AM, T, Q, LULD, NOI or FMV, a dot, a symbol or *")
-    return set(channels)
+    return frozenset(channels)
 
 
 def control_app(producer: "LiveProducer") -> web.Application:
@@ -64,7 +74,7 @@ def control_app(producer: "LiveProducer") -> web.Application:
         return web.json_response(found, status=200 if found["healthy"] else 503)
 
     async def start(_: web.Request) -> web.Response:
-        await producer.start()
+        producer.start()
         return web.json_response({"wanted": True})
 
     async def stop(_: web.Request) -> web.Response:
@@ -72,8 +82,7 @@ def control_app(producer: "LiveProducer") -> web.Application:
         return web.json_response({"wanted": False})
 
     async def restart(_: web.Request) -> web.Response:
-        await producer.stop()
-        await producer.start()
+        await producer.restart()
         return web.json_response({"wanted": True})
 
     async def get_subscriptions(_: web.Request) -> web.Response:
@@ -103,7 +112,7 @@ def control_app(producer: "LiveProducer") -> web.Application:
             )
         return web.json_response(sorted(producer.subscriptions))
 
-    app = web.Application()
+    app = web.Application(middlewares=[_errors_as_json])
     app.router.add_get("/health", get_health)
     app.router.add_get("/healthz", get_health)
     app.router.add_post("/start", start)
@@ -118,12 +127,20 @@ def control_app(producer: "LiveProducer") -> web.Application:
 
 @asynccontextmanager
 async def serve_control(producer: "LiveProducer", port: int, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Serve the control while the context lasts; gives the port."""
-    runner = web.AppRunner(control_app(producer))
+    """Serve the control while the context lasts; gives the port, which the machine chooses for 0.
+
+    Raises `StartupError` when the port is taken.
+    """
+    runner = web.AppRunner(control_app(producer), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    await site.start()
     try:
-        yield port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise StartupError(
+                f"the producer's control cannot listen on {host}:{port}: {error.strerror}; "
+                "set TAPEREADER_CONTROL_PORT to another port"
+            ) from error
+        yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

@@ -3,12 +3,14 @@
 The `massive` SDK's client is not used for the socket, for what was measured and seen of it (2.9.1):
 it ends silently on a polite close, waits for ever for a server that does not speak, can lose all
 subscriptions when a reconnect drops during login, reconnects without a pause, and its raw mode
-costs twice a plain socket's time at small frames. Its REST client and its models are used.
+costs twice a plain socket's time at small frames. Its REST client is used.
 Protocol: Massive's WebSocket documentation.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import logging
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 import structlog
@@ -16,15 +18,24 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.errors import FeedError, LoginRefused
+from app.topics import MAX_MESSAGE_BYTES
 from producers.routing import Status, route_frame
 
 log = structlog.get_logger(__name__)
 
 #: The server speaks first and answers a login within this time, or the connection is given up.
-HANDSHAKE_TIMEOUT_S = 10.0
+HANDSHAKE_TIMEOUT_S: Final = 10.0
 
-#: Frames of the whole tape's burst; the SDK's 1 MiB closes the connection on a larger one.
-MAX_FRAME_BYTES = 64 * 1024 * 1024
+#: The SDK's 1 MiB closes the connection on a larger frame. What a record holds is the end: so no
+#: event of a frame is too large for its topic.
+MAX_FRAME_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+
+#: Statuses that say nothing is wrong.
+GOOD_STATUSES: Final = frozenset({"connected", "auth_success", "success"})
+
+# At level DEBUG the library logs each message it sends, and one of them holds the API key.
+_wire_log = logging.getLogger("producers.feed.wire")
+_wire_log.setLevel(logging.WARNING)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,54 +45,73 @@ class Feed:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
+        self._subscribing = asyncio.Lock()
+        self._subscribed: frozenset[str] = frozenset()
 
-    async def frames(self, silence_timeout_s: float) -> AsyncIterator[bytes]:
-        """Frames as they came. Raises `FeedError` when none came for `silence_timeout_s`, or at a close."""
-        while True:
-            try:
-                frame = await asyncio.wait_for(self._connection.recv(decode=False), silence_timeout_s)
-            except TimeoutError:
-                raise FeedError(f"no event for {silence_timeout_s:.0f} s while the market is open") from None
-            except websockets.ConnectionClosed as error:
-                raise FeedError(f"the connection was closed: {error}") from error
-            yield frame if isinstance(frame, bytes) else frame.encode()
+    async def receive(self) -> bytes:
+        """The next frame as it came. Raises `FeedError` when the connection ends, politely or not."""
+        try:
+            frame = await self._connection.recv(decode=False)
+        except websockets.ConnectionClosed as error:
+            raise FeedError(f"the connection was closed: {error}") from error
+        return bytes(frame) if not isinstance(frame, str) else frame.encode()
 
-    async def subscribe(self, channels: Iterable[str]) -> None:
-        """Subscribe to channels such as `A.*`, all of them in one message."""
-        await self._send("subscribe", ",".join(channels))
+    async def hold(self, channels: Iterable[str]) -> None:
+        """Make the subscriptions exactly these channels, such as `A.*`.
 
-    async def unsubscribe(self, channels: Iterable[str]) -> None:
-        """Give channels back."""
-        await self._send("unsubscribe", ",".join(channels))
+        Raises `FeedError` when the connection has ended.
+        """
+        async with self._subscribing:
+            wanted = frozenset(channels)
+            added, removed = wanted - self._subscribed, self._subscribed - wanted
+            # Removed first: at the vendor's, `unsubscribe T.AAPL` after `subscribe T.*` would leave a hole.
+            await self._send("unsubscribe", removed)
+            await self._send("subscribe", added)
+            self._subscribed = wanted
 
     async def close(self) -> None:
-        """Close without waiting for a peer that does not answer."""
+        """Close; a peer that does not answer is waited for one second."""
         await self._connection.close()
 
-    async def _send(self, action: str, parameters: str) -> None:
-        if parameters:
-            await self._connection.send(_encode({"action": action, "params": parameters}).decode())
+    async def _send(self, action: str, channels: Iterable[str]) -> None:
+        if parameters := ",".join(sorted(channels)):
+            await self._say(action, parameters)
 
-    async def _status(self) -> list[Status]:
+    async def _say(self, action: str, parameters: str) -> None:
         try:
-            frame = await asyncio.wait_for(self._connection.recv(), HANDSHAKE_TIMEOUT_S)
-        except TimeoutError:
-            raise FeedError(f"the server did not answer within {HANDSHAKE_TIMEOUT_S:.0f} s") from None
+            await self._connection.send(_encode({"action": action, "params": parameters}).decode())
         except websockets.ConnectionClosed as error:
-            raise FeedError(f"the connection was closed during login: {error}") from error
-        return [event for event in route_frame(frame) if isinstance(event, Status)]
+            raise FeedError(f"the connection was closed: {error}") from error
+
+    async def _statuses(self) -> list[Status]:
+        """The statuses of the next frame; what else it holds was not subscribed to yet."""
+        return [event for event in route_frame(await self.receive()) if isinstance(event, Status)]
 
     async def login(self, api_key: str) -> None:
-        """Log in. Raises `LoginRefused` for a wrong key, `FeedError` for anything else."""
-        await self._status()
-        await self._connection.send(_encode({"action": "auth", "params": api_key}).decode())
-        for status in await self._status():
-            if status.status == "auth_success":
-                return
-            if status.status in ("auth_failed", "error", "auth_required"):
+        """Wait for the server, then log in.
+
+        Raises `LoginRefused` for a wrong key, `FeedError` for anything else, silence too.
+        """
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                while not await self._accepted("connected"):
+                    pass
+                await self._say("auth", api_key)
+                while not await self._accepted("auth_success"):
+                    pass
+        except TimeoutError:
+            raise FeedError(f"the server did not answer within {HANDSHAKE_TIMEOUT_S:.0f} s") from None
+
+    async def _accepted(self, wanted: str) -> bool:
+        for status in await self._statuses():
+            if status.status == "auth_failed":
                 raise LoginRefused(f"the feed refused the API key ({status.message}); check MASSIVE_API_KEY")
-            raise FeedError(f"the feed did not accept the login: {status.status} ({status.message})")
-        raise FeedError("the feed's answer to the login was not a status")
+            if status.status not in GOOD_STATUSES:
+                raise FeedError(f"the feed did not accept the login: {status.status} ({status.message})")
+            # Servers of 2019 greeted and answered with "success".
+            if status.status in (wanted, "success"):
+                return True
+        return False
 
 
 async def open_feed(url: str, api_key: str, subscriptions: Iterable[str]) -> Feed:
@@ -89,14 +119,15 @@ async def open_feed(url: str, api_key: str, subscriptions: Iterable[str]) -> Fee
     try:
         connection = await connect(
             url, max_size=MAX_FRAME_BYTES, max_queue=64, open_timeout=HANDSHAKE_TIMEOUT_S, close_timeout=1.0,
-            proxy=None if "//127.0.0.1" in url or "//localhost" in url else True, ping_interval=20, ping_timeout=20,
+            # A proxy that is set for the machine's web traffic must not take a local feed's.
+            proxy=True if url.startswith("wss:") else None, ping_interval=20, ping_timeout=20, logger=_wire_log,
         )  # fmt: skip
     except (OSError, TimeoutError, websockets.WebSocketException) as error:
         raise FeedError(f"{url} cannot be reached: {error}") from error
     feed = Feed(connection)
     try:
         await feed.login(api_key)
-        await feed.subscribe(subscriptions)
+        await feed.hold(subscriptions)
     except BaseException:
         await feed.close()
         raise

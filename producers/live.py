@@ -1,25 +1,27 @@
 """`tapereader produce`: the live feed -> the raw topics. One connection per account.
 
-The socket is never blocked by Kafka: what it brings waits in a bounded buffer from which a second
+The socket is not blocked by Kafka: what it brings waits in a bounded buffer from which a second
 task publishes. Any failure of the connection is answered by a new one after a pause that grows; a
 refused key ends the process, since retrying does not help.
 """
 
 import asyncio
 import contextlib
-import random
 import signal
 from collections import Counter
+from typing import Final
 
+import stamina
 import structlog
-from aiokafka.errors import KafkaError
 
 from app import clock
 from app.errors import FeedError, LoginRefused, SettingsError
 from app.settings import Settings, Source
+from app.topic_admin import ensure_topics
+from app.topics import DEAD_LETTERS, RAW_TOPICS
 from producers.buffer import EventBuffer
 from producers.control import serve_control
-from producers.feed import Feed, open_feed
+from producers.feed import GOOD_STATUSES, Feed, open_feed
 from producers.market_status import MarketStatus
 from producers.publisher import Publisher
 from producers.routing import Status, route_frame
@@ -27,13 +29,24 @@ from producers.routing import Status, route_frame
 log = structlog.get_logger(__name__)
 
 #: Events of one publishing round: what arrives in 20 ms at 200,000 events/s, four times over.
-ROUND_EVENTS = 16_000
+ROUND_EVENTS: Final = 16_000
 
-#: Pause between two looks at an empty buffer: what an event waits at most before it is sent.
-LINGER_S = 0.005
+#: What an event waits for others that share its batch.
+LINGER_S: Final = 0.005
 
 #: Pauses between connections: doubling from the first to the last, each with jitter.
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
+FIRST_PAUSE_S: Final = 0.5
+LAST_PAUSE_S: Final = 30.0
+JITTER_S: Final = 0.5
+
+#: A connection that has lasted this long ends the growth of the pauses.
+STEADY_S: Final = 30.0
+
+#: A reader that waits for a full buffer goes on when this part of it is free again.
+FREE_SHARE: Final = 0.1
+
+#: What is left in the buffer at the end is published within this time, or said to be lost.
+DRAIN_TIMEOUT_S: Final = 30.0
 
 
 def feed_address(settings: Settings) -> tuple[str, str, str]:
@@ -51,6 +64,10 @@ def feed_address(settings: Settings) -> tuple[str, str, str]:
     return f"{scheme}://{settings.massive_feed}/{settings.massive_market}", settings.massive_rest_url, key
 
 
+def _retriable(error: Exception) -> bool:
+    return isinstance(error, FeedError) and not isinstance(error, LoginRefused)
+
+
 class LiveProducer:
     """Keeps one connection to the feed and publishes what it brings."""
 
@@ -58,7 +75,7 @@ class LiveProducer:
         self.settings, self.publisher = settings, publisher
         self.url, rest_url, self._api_key = feed_address(settings)
         self.status = MarketStatus(self._api_key, rest_url)
-        self.subscriptions: set[str] = set(settings.subscriptions)
+        self.subscriptions: frozenset[str] = frozenset(settings.subscriptions)
         self.buffer = EventBuffer(settings.producer_buffer_events)
         self.received: Counter[str] = Counter()
         self.feed: Feed | None = None
@@ -67,119 +84,200 @@ class LiveProducer:
         self.stopping = asyncio.Event()
         self.market_open: bool | None = None
         self.connections = 0
-        self.resent = 0
+        self.pauses = 0
+        self.publishing = 0
         self.last_event_s: float | None = None
         self.connected_since_s: float | None = None
         self.last_error: str | None = None
+        self._closed_by_us = False
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
 
     async def run(self) -> None:
-        """Run until `stopping` is set. Raises `LoginRefused`."""
+        """Run until `stopping` is set; what waits is published before it returns. Raises `LoginRefused`."""
         publishing = asyncio.create_task(self._publish())
-        connecting = asyncio.create_task(self._connect())
+        connecting = asyncio.create_task(self._keep_connected())
         stopping = asyncio.create_task(self.stopping.wait())
-        done, _ = await asyncio.wait({publishing, connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        self.stopping.set()
-        connecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, LoginRefused):
-            await connecting
-        await publishing
-        stopping.cancel()
-        for task in done:
-            task.result()
+        try:
+            await asyncio.wait({publishing, connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.stopping.set()
+            connecting.cancel()
+            stopping.cancel()
+            await asyncio.wait({connecting, stopping})
+            await self._drain(publishing)
+        if not connecting.cancelled():
+            connecting.result()
 
-    async def _connect(self) -> None:
-        pause_s = FIRST_PAUSE_S
-        while not self.stopping.is_set():
+    async def _drain(self, publishing: asyncio.Task[None]) -> None:
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await publishing
+        except TimeoutError:
+            log.error("events_lost", events=len(self.buffer) + self.publishing, reason="Kafka did not answer")
+
+    async def _keep_connected(self) -> None:
+        while True:
+            # A new count of attempts, and no pause, after each connection that was steady.
+            async for attempt in stamina.retry_context(
+                on=_retriable, attempts=None, timeout=None,
+                wait_initial=FIRST_PAUSE_S, wait_max=LAST_PAUSE_S, wait_jitter=JITTER_S,
+            ):  # fmt: skip
+                with attempt:
+                    await self._until_due()
+                    await self._use_one_connection()
+
+    async def _until_due(self) -> None:
+        """Wait until a connection is wanted and the market is open, or nobody can say whether it is."""
+        while True:
             await self.wanted.wait()
             self.market_open = await self.status.is_open()
-            if self.market_open is False:
-                log.info("market_closed", next_look_s=self.settings.market_poll_s)
-                await self._pause(self.settings.market_poll_s)
+            if not self.wanted.is_set():
                 continue
-            started_s = clock.monotonic_s()
-            try:
-                await self._read_one_connection()
-            except LoginRefused:
-                raise
-            except FeedError as error:
-                self.last_error = str(error)
-                log.warning("feed_lost", error=str(error), reconnects=self.connections)
-            if clock.monotonic_s() - started_s > LAST_PAUSE_S:
-                pause_s = FIRST_PAUSE_S
-            if self.wanted.is_set():
-                await self._pause(pause_s * random.uniform(0.5, 1.0))
-                pause_s = min(pause_s * 2, LAST_PAUSE_S)
+            if self.market_open is not False:
+                return
+            log.info("market_closed", next_look_s=self.settings.market_poll_s)
+            await asyncio.sleep(self.settings.market_poll_s)
 
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stopping.wait(), seconds)
+    async def _use_one_connection(self) -> None:
+        """Read a connection to its end. Returns when it was steady or ended at our wish, else raises."""
+        started_s = clock.monotonic_s()
+        self._closed_by_us = False
+        try:
+            await self._read_one_connection()
+        except FeedError as error:
+            if self._closed_by_us:
+                log.info("feed_closed", wanted=self.wanted.is_set())
+                return
+            self.last_error = str(error)
+            log.warning("feed_lost", error=str(error), connections=self.connections)
+            if isinstance(error, LoginRefused) or clock.monotonic_s() - started_s < STEADY_S:
+                raise
 
     async def _read_one_connection(self) -> None:
-        self.feed = await open_feed(self.url, self._api_key, sorted(self.subscriptions))
-        self.connections += 1
-        self.connected_since_s = clock.wall_s()
-        log.info("feed_connected", url=self.url, subscriptions=sorted(self.subscriptions), connection=self.connections)
+        feed = await open_feed(self.url, self._api_key, self.subscriptions)
         try:
-            async for frame in self.feed.frames(self.settings.silence_timeout_s):
-                self._take_in(frame)
-                while self.buffer.is_full and not self.stopping.is_set():
-                    log.error("buffer_full", events=len(self.buffer), effect="the socket waits")
-                    await asyncio.sleep(0.05)
+            self.feed, self.connected_since_s = feed, clock.wall_s()
+            self.connections += 1
+            await feed.hold(self.subscriptions)  # They may have changed during the login.
+            if not self.wanted.is_set():
+                self._closed_by_us = True
+                raise FeedError("stopped during the login")
+            log.info("feed_connected", url=self.url, subscriptions=sorted(self.subscriptions), number=self.connections)
+            await self._read(feed)
         finally:
-            feed, self.feed, self.connected_since_s = self.feed, None, None
+            self.feed, self.connected_since_s = None, None
             await feed.close()
 
-    def _take_in(self, frame: bytes) -> None:
-        received_ns = clock.wall_ns()
+    async def _read(self, feed: Feed) -> None:
+        """Take in frames. Raises `FeedError` when the connection ends or brings no event for too long."""
+        now, silence_s = asyncio.get_running_loop().time, self.settings.silence_timeout_s
+        while True:
+            try:
+                async with asyncio.timeout(silence_s) as patience:
+                    while True:
+                        if self._take_in(await feed.receive()):
+                            patience.reschedule(now() + silence_s)
+                        if self.buffer.is_full:
+                            patience.reschedule(None)
+                            await self._wait_for_room()
+                            patience.reschedule(now() + silence_s)
+            except TimeoutError:
+                # Who subscribes to nothing hears nothing.
+                if self.subscriptions:
+                    raise FeedError(f"no event for {silence_s:g} s while the market is open") from None
+
+    async def _wait_for_room(self) -> None:
+        """Leave the socket unread, so that the vendor's side waits, until Kafka has taken some."""
+        self.pauses += 1
+        started_s = clock.monotonic_s()
+        log.error("buffer_full", events=len(self.buffer), effect="the socket is not read")
+        while len(self.buffer) > self.buffer.capacity * (1 - FREE_SHARE):
+            self._taken.clear()
+            await self._taken.wait()
+        log.warning("buffer_has_room", events=len(self.buffer), waited_s=round(clock.monotonic_s() - started_s, 3))
+
+    def _take_in(self, frame: bytes) -> int:
+        """Put a frame's events into the buffer; how many there were."""
+        received_ns, count = clock.wall_ns(), 0
+        add, received = self.buffer.add, self.received
         for event in route_frame(frame):
             if isinstance(event, Status):
-                log.info("feed_status", status=event.status, message=event.message)
+                self._heed(event)
                 continue
-            self.received[event.event_type] += 1
-            self.buffer.add(event, received_ns)
-        self.last_event_s = clock.wall_s()
+            received[event.event_type] += 1
+            count += 1
+            add(event, received_ns)
+        if count:
+            self.last_event_s = received_ns / 1e9
+            self._arrived.set()
+        return count
+
+    def _heed(self, status: Status) -> None:
+        if status.status in GOOD_STATUSES:
+            log.info("feed_status", status=status.status, message=status.message)
+        else:
+            self.last_error = f"{status.status}: {status.message}"
+            log.warning("feed_status", status=status.status, message=status.message)
 
     async def _publish(self) -> None:
-        while not (self.stopping.is_set() and not len(self.buffer)):
-            events = list(self.buffer.take(ROUND_EVENTS))
-            if not events:
+        while True:
+            await self._arrived.wait()
+            if not self.stopping.is_set():
                 await asyncio.sleep(LINGER_S)
-                continue
-            while True:
-                try:
-                    await self.publisher.publish(events)
-                    break
-                except KafkaError as error:
-                    # Only after two minutes without the broker: what it may have got is sent again.
-                    self.resent += len(events)
-                    log.error("publish_failed", error=repr(error), events=len(events), effect="sent again")
+            self._arrived.clear()
+            while events := self.buffer.take(ROUND_EVENTS):
+                self.publishing = len(events)
+                self._taken.set()
+                await self.publisher.publish(events)
+                self.publishing = 0
+            if self.stopping.is_set():
+                return
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Connect (again)."""
         self.wanted.set()
 
     async def stop(self) -> None:
         """Disconnect and stay so until `start`."""
         self.wanted.clear()
+        await self._close_feed()
+
+    async def restart(self) -> None:
+        """Replace the connection by a new one, at once."""
+        self.wanted.set()
+        await self._close_feed()
+
+    async def _close_feed(self) -> None:
         if self.feed is not None:
+            self._closed_by_us = True
             await self.feed.close()
 
-    async def change_subscriptions(self, wanted: set[str]) -> None:
+    async def change_subscriptions(self, wanted: frozenset[str]) -> None:
         """Make the subscriptions these, at once where connected."""
-        added, removed = wanted - self.subscriptions, self.subscriptions - wanted
-        self.subscriptions = set(wanted)
+        self.subscriptions = wanted
         if self.feed is not None:
-            await self.feed.subscribe(sorted(added))
-            await self.feed.unsubscribe(sorted(removed))
+            # A connection that has just ended is replaced by one that subscribes to them.
+            with contextlib.suppress(FeedError):
+                await self.feed.hold(wanted)
 
 
 async def run(settings: Settings) -> None:
-    """Produce until SIGTERM or SIGINT. Raises `LoginRefused`, `SettingsError`."""
+    """Produce until SIGTERM or SIGINT. Raises `LoginRefused`, `SettingsError`, `StartupError`, `TopicMismatch`."""
+    feed_address(settings)
     async with Publisher(settings.bootstrap_servers) as publisher:
+        await ensure_topics(
+            settings.bootstrap_servers, (*RAW_TOPICS, DEAD_LETTERS), settings.partitions, settings.replication_factor
+        )
         producer = LiveProducer(settings, publisher)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, producer.stopping.set)
-        async with serve_control(producer, settings.control_port):
-            await producer.run()
-        log.info("producer_stopped", sent=dict(publisher.sent), dropped=dict(producer.buffer.dropped))
+        try:
+            async with serve_control(producer, settings.control_port, settings.http_host):
+                await producer.run()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+            log.info("producer_stopped", sent=dict(publisher.sent), dropped=dict(producer.buffer.dropped))

@@ -1,97 +1,185 @@
 """Events -> Kafka in record batches: one record per event, in order, none lost, none doubled.
 
-`AIOKafkaProducer.send` per record costs 25 µs; events that go out together are put into one record
-batch per partition instead. One round is acknowledged before the next is sent.
+`AIOKafkaProducer.send` costs 25 µs per record; events that go out together are put into one record
+batch per partition instead. A wave holds at most one batch of each partition and is acknowledged
+before the next is sent, so that a batch that fails never has a later one of its partition before it.
+With idempotence aiokafka itself repeats a batch for as long as the broker is away.
 """
 
 import asyncio
-from collections import Counter
+import contextlib
+from collections import Counter, deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 
+from app.errors import StalledError, StartupError
 from app.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
 from producers.routing import Routed
 
 log = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
 
-#: Bytes of a record batch before the next one is begun; larger ones delay what comes behind.
-BATCH_BYTES = 1024 * 1024
+#: Bytes of a record batch before the next one is begun: half of what a broker takes by default.
+BATCH_BYTES: Final = 512 * 1024
 
-#: How long the broker may be away before a round is given up and sent again.
-DELIVERY_TIMEOUT_MS = 120_000
+#: Times that a batch which the broker refused is sent by a new producer before the process gives up.
+FRESH_PRODUCERS: Final = 5
+
+#: How long the end waits for a broker that does not answer.
+STOP_TIMEOUT_S: Final = 10.0
+
+#: How long a topic is waited for that the broker does not name.
+METADATA_TIMEOUT_S: Final = 15.0
+
+Place = tuple[str, int]
+Stamped = tuple[Routed, int]
 
 
 class Publisher:
-    """Sends rounds of events; an async context manager that owns its Kafka producer."""
+    """Sends events; an async context manager that owns its Kafka producer.
+
+    Raises `StartupError` on entry when Kafka does not answer.
+    """
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True, compression_type="lz4",
-            max_batch_size=BATCH_BYTES, max_request_size=MAX_MESSAGE_BYTES, request_timeout_ms=DELIVERY_TIMEOUT_MS,
-        )  # fmt: skip
+        self._bootstrap_servers = bootstrap_servers
+        self._producer: Any = None
         self._partitioner = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
-        self._places: dict[tuple[str, bytes | None], int] = {}
+        self._places: dict[tuple[str, bytes | None], Place] = {}
+        #: Events that Kafka has acknowledged, by type.
         self.sent: Counter[str] = Counter()
+        #: Events that a second producer sent again since the broker had refused them.
+        self.resent = 0
 
     async def __aenter__(self) -> Self:
-        await self._producer.start()
+        self._producer = await self._start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        await self._producer.stop()
+        await self._stop()
 
-    async def publish(self, events: Iterable[tuple[Routed, int]]) -> int:
-        """Send one round of events with their receive times (ns); how many Kafka has acknowledged.
+    async def _start(self) -> Any:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap_servers, acks="all", enable_idempotence=True, compression_type="lz4",
+            max_batch_size=BATCH_BYTES, max_request_size=MAX_MESSAGE_BYTES,
+        )  # fmt: skip
+        try:
+            await producer.start()
+        except (KafkaError, OSError) as error:
+            with contextlib.suppress(KafkaError):
+                await producer.stop()
+            raise StartupError(f"Kafka at {self._bootstrap_servers} does not answer: {error}") from error
+        return producer
 
-        Raises `KafkaError` when the broker did not answer in time; nothing of what was not
-        acknowledged is counted.
+    async def _stop(self) -> None:
+        producer = self._producer
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await producer.stop()
+        except (TimeoutError, KafkaError) as error:
+            # Its stop waits for what it has queued, for ever when the broker is away.
+            log.error("kafka_producer_not_stopped", error=repr(error))
+            await producer.client.close()
+
+    async def publish(self, events: Iterable[Stamped]) -> None:
+        """Send events with their receive times (ns); returns when Kafka has acknowledged all of them.
+
+        Raises `StartupError` when a topic is not there, and `StalledError` when the broker refuses
+        events again and again. While the broker is away it waits.
         """
-        trace = self._trace_headers()
-        batches: list[tuple[str, int, Any]] = []
-        open_batches: dict[tuple[str, int], Any] = {}
-        counts: Counter[str] = Counter()
-        for event, received_ns in events:
-            place = event.topic, self._places.get((event.topic, event.key)) or await self._place(event)
-            headers = [(RECEIVED_NS_HEADER, b"%d" % received_ns), *trace]
-            builder = open_batches.get(place)
-            if (
-                builder is None
-                or builder.append(timestamp=None, key=event.key, value=event.value, headers=headers) is None
-            ):
-                builder = open_batches[place] = self._producer.create_batch()
-                batches.append((*place, builder))
-                if builder.append(timestamp=None, key=event.key, value=event.value, headers=headers) is None:
-                    raise KafkaError(f"an event of {len(event.value)} bytes does not fit a record batch")
-            counts[event.event_type] += 1
-        await self._send(batches)
-        self.sent.update(counts)
-        return sum(counts.values())
+        with tracer.start_as_current_span("publish raw events"):
+            waiting = await self._grouped(events)
+            trace_headers = self._trace_headers()
+            refused = 0
+            while waiting:
+                if await self._send_wave(waiting, trace_headers):
+                    refused = 0
+                    continue
+                refused += 1
+                if refused > FRESH_PRODUCERS:
+                    left = sum(map(len, waiting.values()))
+                    raise StalledError(f"Kafka has refused {left} events {refused} times; see the log for its reason")
+                await self._stop()
+                self._producer = await self._start()
 
-    async def _send(self, batches: list[tuple[str, int, Any]]) -> None:
-        waiting = []
-        for topic, partition, builder in batches:
-            builder.close()
-            waiting.append(await self._producer.send_batch(builder, topic, partition=partition))
-        if waiting:
-            await asyncio.gather(*waiting)
+    async def _grouped(self, events: Iterable[Stamped]) -> dict[Place, deque[Stamped]]:
+        """The events by topic and partition, in order."""
+        groups: dict[Place, deque[Stamped]] = {}
+        places = self._places
+        for stamped in events:
+            event = stamped[0]
+            place = places.get((event.topic, event.key))
+            if place is None:
+                place = await self._place(event)
+            group = groups.get(place)
+            if group is None:
+                group = groups[place] = deque()
+            group.append(stamped)
+        return groups
 
-    async def _place(self, event: Routed) -> int:
+    async def _send_wave(self, waiting: dict[Place, deque[Stamped]], trace_headers: list[tuple[str, bytes]]) -> bool:
+        """Send a batch of each partition; remove what is acknowledged. False when one was refused."""
+        futures, taken = [], []
+        for place, group in waiting.items():
+            builder, events = self._filled(group, trace_headers)
+            taken.append((place, events))
+            futures.append(asyncio.ensure_future(self._deliver(builder, place)))
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        all_sent = True
+        for (place, events), error in zip(taken, results, strict=True):
+            if error is None:
+                self.sent.update(Counter(event.event_type for event, _ in events))
+            elif isinstance(error, KafkaError):
+                all_sent = False
+                self.resent += len(events)
+                log.error("batch_refused", topic=place[0], partition=place[1], events=len(events), error=repr(error))
+                waiting[place].extendleft(reversed(events))
+            else:
+                raise error
+            if not waiting[place]:
+                del waiting[place]
+        return all_sent
+
+    def _filled(self, group: deque[Stamped], trace_headers: list[tuple[str, bytes]]) -> tuple[Any, list[Stamped]]:
+        """A batch with the first events of a group, which are removed from it."""
+        builder = self._producer.create_batch()
+        append, events = builder.append, []
+        stamp_ns, headers = -1, trace_headers
+        while group:
+            event, received_ns = stamped = group[0]
+            if received_ns != stamp_ns:
+                stamp_ns, headers = received_ns, [(RECEIVED_NS_HEADER, b"%d" % received_ns), *trace_headers]
+            # The time of writing, not of receiving: retention would delete a replayed day at once.
+            if append(timestamp=None, key=event.key, value=event.value, headers=headers) is None:
+                break
+            group.popleft()
+            events.append(stamped)
+        builder.close()
+        return builder, events
+
+    async def _deliver(self, builder: Any, place: Place) -> None:
+        await (await self._producer.send_batch(builder, place[0], partition=place[1]))
+
+    async def _place(self, event: Routed) -> Place:
         if event.topic not in self._partitions:
-            self._partitions[event.topic] = sorted(await self._producer.partitions_for(event.topic))
+            try:
+                async with asyncio.timeout(METADATA_TIMEOUT_S):
+                    self._partitions[event.topic] = sorted(await self._producer.partitions_for(event.topic))
+            except (UnknownTopicOrPartitionError, TimeoutError) as error:
+                raise StartupError(f"topic {event.topic} is not there; `tapereader topics create` makes it") from error
         partitions = self._partitions[event.topic]
-        place: int = self._partitioner(event.key, partitions, partitions)
-        if event.key is not None:
-            self._places[event.topic, event.key] = place
+        place = event.topic, int(self._partitioner(event.key, partitions, partitions))
+        self._places[event.topic, event.key] = place
         return place
 
     @staticmethod

@@ -1,14 +1,27 @@
 """`tapereader record FILE`: the raw topics into a compressed file that `replay` plays."""
 
+import base64
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, Final
 
+import msgspec
 import zstandard
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
+from app import clock
+from app.errors import StalledError, StartupError
 from app.topics import RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
 
 Progress = Callable[[int, int], None]
+
+#: A broker that names records and gives none for this long has failed.
+STALL_TIMEOUT_S: Final = 60.0
+POLL_MS: Final = 500
+
+_encode = msgspec.json.Encoder().encode
 
 
 async def record(
@@ -16,53 +29,87 @@ async def record(
     path: Path,
     *,
     topics: Iterable[TopicSpec] = RAW_TOPICS,
+    follow: bool = False,
     progress: Progress | None = None,
 ) -> int:
-    """Write everything that the raw topics hold now; how many events that was.
+    """Write what the raw topics hold now into a file; how many events that was.
 
-    Each value stands in the file byte for byte. Raises `OSError` when the file cannot be written.
+    With `follow` it goes on with what comes until it is cancelled; the file is whole then, too.
+    Each value stands in the file byte for byte. Raises `OSError` when the file cannot be written,
+    `StartupError` when Kafka does not answer, `StalledError` when it stops to.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
-    await consumer.start()
+    parts = await _partitions(bootstrap_servers, [spec.name for spec in topics])
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     try:
-        names = [spec.name for spec in topics]
-        await consumer._client.set_topics(names)
-        parts = [
-            TopicPartition(name, partition)
-            for name in names
-            for partition in sorted(consumer.partitions_for_topic(name) or ())
-        ]
+        await consumer.start()
         consumer.assign(parts)
         begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
-        await consumer.seek_to_beginning(*parts)
-        return await _write(consumer, path, begins, ends, progress)
+        for part in parts:
+            consumer.seek(part, begins[part])
+        with zstandard.open(path, "wb") as file:
+            written = await _write_to(ends, consumer, file, sum(ends.values()) - sum(begins.values()), progress)
+            while follow:
+                for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+                    file.write(b"".join(map(_line, records)))
+                    written += len(records)
+                if progress is not None:
+                    progress(written, written)
+        return written
     finally:
         await consumer.stop()
 
 
-async def _write(
-    consumer: AIOKafkaConsumer,
-    path: Path,
-    begins: dict[TopicPartition, int],
-    ends: dict[TopicPartition, int],
-    progress: Progress | None,
+async def _partitions(bootstrap_servers: str, names: list[str]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await admin.start()
+        found = {topic["topic"]: topic for topic in await admin.describe_topics(names)}
+    except (KafkaError, OSError) as error:
+        raise StartupError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
+    finally:
+        await admin.close()
+    missing = [name for name in names if not found.get(name, {}).get("partitions")]
+    if missing:
+        raise StartupError(f"topic {missing[0]} is not there; `tapereader topics create` makes it")
+    return sorted(
+        TopicPartition(name, partition["partition"]) for name in names for partition in found[name]["partitions"]
+    )
+
+
+async def _write_to(
+    ends: dict[TopicPartition, int], consumer: AIOKafkaConsumer, file: Any, total: int, progress: Progress | None
 ) -> int:
-    total, written = sum(ends[part] - begins[part] for part in ends), 0
-    open_parts = {part for part in ends if ends[part] > begins[part]}
-    with zstandard.open(path, "wb") as file:
-        while open_parts:
-            for part, records in (await consumer.getmany(timeout_ms=500)).items():
-                for found in records:
-                    if found.offset < ends[part] and found.value is not None:
-                        file.write(_line(found.topic, found.value, dict(found.headers)))
-                        written += 1
-            if progress is not None:
-                progress(written, total)
-            open_parts = {part for part in open_parts if await consumer.position(part) < ends[part]}
+    """Write all records before the end offsets; leaves the consumer there."""
+    written, moved_s = 0, clock.monotonic_s()
+    open_parts = {part for part in ends if await consumer.position(part) < ends[part]}
+    consumer.pause(*(ends.keys() - open_parts))
+    while open_parts:
+        for part, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+            wanted = [found for found in records if found.offset < ends[part]]
+            file.write(b"".join(map(_line, wanted)))
+            written += len(wanted)
+            if await consumer.position(part) >= ends[part]:
+                consumer.seek(part, ends[part])
+                consumer.pause(part)
+                open_parts.discard(part)
+            moved_s = clock.monotonic_s()
+        if progress is not None:
+            progress(written, total)
+        if clock.monotonic_s() - moved_s > STALL_TIMEOUT_S:
+            raise StalledError(f"Kafka gave no record of {min(open_parts)} for {STALL_TIMEOUT_S:.0f} s")
+    consumer.resume(*ends)
     return written
 
 
-def _line(topic: str, value: bytes, headers: dict[str, bytes]) -> bytes:
-    received = headers.get(RECEIVED_NS_HEADER, b"null")
+def _line(found: Any) -> bytes:
+    received = dict(found.headers).get(RECEIVED_NS_HEADER, b"null")
+    head = b'{"topic":%s,"key":%s,"received_ns":%s,' % (
+        _encode(found.topic), _encode(None if found.key is None else found.key.decode("utf-8", "replace")), received
+    )  # fmt: skip
+    value = found.value or b""
+    if b"\n" in value or b"\r" in value or not value:
+        return head + b'"value_base64":%s}\n' % _encode(base64.b64encode(value).decode())
     # The value is JSON already: decoding and encoding it again would not give the same bytes.
-    return b'{"topic":"%s","received_ns":%s,"value":%s}\n' % (topic.encode(), received, value)
+    return head + b'"value":%s}\n' % value

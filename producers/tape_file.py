@@ -1,11 +1,13 @@
 """Files of events: JSON lines, plain, gzip or zstandard.
 
 A line is either a bare event as Massive sent it, or a recorded one with its topic and the time at
-which it was received: {"topic": …, "received_ns": …, "value": {…}}.
+which it was received: {"topic": …, "key": …, "received_ns": …, "value": {…}}.
 """
 
+import base64
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -13,27 +15,30 @@ from typing import IO, NamedTuple
 import msgspec
 import zstandard
 
-from app.market.events import epoch_ms
-from app.topics import REFERENCE
-from producers.routing import Routed, Status, dead_letter, route_event
+from app.market.events import Reference, epoch_ms
+from app.topics import DEAD_LETTERS, REFERENCE
+from producers.routing import DeadLetter, Routed, Status, dead_letter, route_event
 
 
-class Recorded(msgspec.Struct):
-    """A line of a recorded file."""
+class Recorded(msgspec.Struct, omit_defaults=True):
+    """A line of a recorded file. `value` is the record's JSON; base64 where it does not fit a line."""
 
     topic: str | None = None
+    key: str | None = None
     received_ns: int | None = None
     value: msgspec.Raw = msgspec.Raw(b"")
+    value_base64: str | None = None
 
 
 class _Times(msgspec.Struct):
-    e: int | None = None
-    s: int | None = None
-    t: int | None = None
+    ev: str | None = None
+    e: float | int | None = None
+    s: float | int | str | None = None
+    t: float | int | None = None
 
 
 class TapeEvent(NamedTuple):
-    """An event of a file: when it happened (ms), where it goes, when it was received."""
+    """An event of a file: when it happened (ms), where it goes, when it was received (ns)."""
 
     event_ms: int
     routed: Routed
@@ -59,43 +64,49 @@ def event_ms_of(value: bytes) -> int:
         times = _times.decode(value)
     except msgspec.DecodeError:
         return 0
-    stamp = times.e or times.t or times.s or 0
-    return epoch_ms(stamp)
+    stamp = times.e if times.ev in ("A", "AM") else times.t
+    return epoch_ms(int(stamp)) if stamp else 0
 
 
 def read_line(number: int, line: bytes, name: str) -> TapeEvent | None:
-    """The event of one line; what cannot be read becomes a dead letter; None for an empty line."""
+    """The event of one line; what cannot be read becomes a dead letter; None for what is no event."""
     line = line.strip()
     if not line:
         return None
     try:
         found = _recorded.decode(line)
-    except msgspec.DecodeError as error:
-        return TapeEvent(0, dead_letter(line, f"line {number}: {error}", name), None)
-    value = bytes(found.value) or line
-    if found.topic == REFERENCE.name:
-        return TapeEvent(0, Routed(REFERENCE.name, _symbol(value), value, "reference"), found.received_ns)
-    routed = route_event(value)
+        value = base64.b64decode(found.value_base64) if found.value_base64 else bytes(found.value) or line
+        if found.topic == REFERENCE.name:
+            return TapeEvent(0, Routed(REFERENCE.name, _symbol(value), value, "reference"), found.received_ns)
+        routed = route_event(value)
+    except ValueError as error:
+        return TapeEvent(0, dead_letter(line, f"line {number}: {error}", name, number), None)
     if isinstance(routed, Status):
         return None
-    if routed.event_type == "dead":
-        routed = dead_letter(line, f"line {number}: no event with type and symbol", name)
+    if routed.topic == DEAD_LETTERS.name:
+        reason = msgspec.json.decode(routed.value, type=DeadLetter).reason
+        return TapeEvent(0, dead_letter(line, f"line {number}: {reason}", name, number), None)
     return TapeEvent(event_ms_of(value), routed, found.received_ns)
 
 
 def _symbol(value: bytes) -> bytes:
-    return str(msgspec.json.decode(value).get("symbol", "")).encode()
+    return msgspec.json.decode(value, type=Reference).symbol.encode()
 
 
 def read_tape(path: Path) -> list[TapeEvent]:
     """All events of a file in event-time order; equal times keep the file's order.
 
-    Raises `FileNotFoundError`, `OSError`, `EOFError` when the file cannot be read to its end.
+    Raises `OSError` when the file cannot be read to its end.
     """
-    with open_lines(path) as lines:
-        events = [
-            event for number, line in enumerate(lines, 1) if (event := read_line(number, line, path.name)) is not None
-        ]
+    events = []
+    try:
+        with open_lines(path) as lines:
+            for number, line in enumerate(lines, 1):
+                event = read_line(number, line, path.name)
+                if event is not None:
+                    events.append(event)
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise OSError(f"{path} is damaged after line {len(events)}: {error}; nothing of it was played") from error
     events.sort(key=lambda event: event.event_ms)
     return events
 
