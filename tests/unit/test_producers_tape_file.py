@@ -1,0 +1,87 @@
+"""Files of events are read whole, in event-time order, whatever stands in them."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.tape_file import NextDay, event_ms_of, read_line, read_tape, reference_events
+
+
+@pytest.mark.parametrize(
+    ("value", "event_ms"),
+    [
+        ('{"ev":"A","sym":"A","s":1000,"e":2000}', 2000),
+        ('{"ev":"T","sym":"A","s":1.5,"t":1536036818784}', 1536036818784),
+        ('{"ev":"T","sym":"A","s":100}', 0),
+        ('{"ev":"LULD","T":"A","t":1601316752683746}', 1601316752683),
+        ('{"ev":"NOI","T":"A","t":1601318039223013600}', 1601318039223),
+        ('{"ev":"Q","sym":"A","t":1.536036818784e12}', 1536036818784),
+        ("[]", 0),
+    ],
+)
+def test_an_event_happened_when_it_says(value: str, event_ms: int) -> None:
+    """An aggregate at its end, others at their time; the unit is told by magnitude."""
+    assert event_ms_of(value.encode()) == event_ms
+
+
+@given(st.lists(st.integers(1, 50), max_size=60))
+def test_equal_times_keep_the_files_order(tmp_path_factory: pytest.TempPathFactory, times: list[int]) -> None:
+    """The sort is stable, whatever the file's ending."""
+    lines = [json.dumps({"ev": "T", "sym": "A", "t": stamp, "q": place}) for place, stamp in enumerate(times)]
+    text = "\n".join(lines).encode()
+    folder = tmp_path_factory.mktemp("tape")
+    (folder / "a.ndjson").write_bytes(text)
+    (folder / "a.ndjson.gz").write_bytes(gzip.compress(text))
+    (folder / "a.ndjson.zst").write_bytes(zstandard.compress(text))
+    wanted = [line.encode() for _, line in sorted(zip(times, lines, strict=True), key=lambda pair: pair[0])]
+    for name in ("a.ndjson", "a.ndjson.gz", "a.ndjson.zst"):
+        assert [event.routed.value for event in read_tape(folder / name)] == wanted
+
+
+def test_a_bad_line_is_a_dead_letter_with_its_number_and_reason() -> None:
+    """So that it can be found in the file."""
+    found = read_line(7, b'{"ev":"T","p":1}', "day.ndjson")
+    assert found is not None
+    assert json.loads(found.routed.value) == {
+        "topic": "day.ndjson",
+        "partition": -1,
+        "offset": 7,
+        "reason": "line 7: the event of type T has no symbol",
+        "value": '{"ev":"T","p":1}',
+    }
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"1", b"[]", b'"x"', b"\xff", b'{"value_base64":"%"}', b'{"topic":"massive.reference","value":{}}']
+)
+def test_no_line_stops_the_reading(line: bytes) -> None:
+    """It goes to the dead letters."""
+    found = read_line(1, line, "f")
+    assert found is not None
+    assert found.routed.topic == "market.dead-letters"
+
+
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    """And nothing of it is played."""
+    whole = gzip.compress(b'{"ev":"T","sym":"A","t":1}\n' * 10_000)
+    (tmp_path / "cut.ndjson.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OSError, match=r"cut\.ndjson\.gz is damaged after line"):
+        read_tape(tmp_path / "cut.ndjson.gz")
+
+
+def test_reference_holds_for_the_trading_day_after_the_files(tmp_path: Path) -> None:
+    """Over weekends and holidays too."""
+    path = tmp_path / "reference.json"
+    path.write_text(
+        json.dumps({"A": {"day": "20131008", "c": 1.5}, "B": {"day": "2013-11-27", "c": 2, "free_float": 9}})
+    )
+    records = [json.loads(event.value) for event in reference_events(path, NextDay())]
+    assert records == [
+        {"symbol": "A", "day": "2013-10-09", "previous_day": {"c": 1.5}},
+        {"symbol": "B", "day": "2013-11-29", "previous_day": {"c": 2}, "free_float": 9},
+    ]
