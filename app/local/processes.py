@@ -1,11 +1,11 @@
-"""Processes of ours on this machine: started, watched, started again, stopped in order."""
+"""Processes on this machine: started, watched, started again, stopped; each with a log of its own."""
 
-import ctypes
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app import clock
@@ -16,22 +16,68 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
 #: One that ran this long counts as healthy: its next pause is the first one again.
 HEALTHY_S = 60.0
 
-_PR_SET_PDEATHSIG = 1
+#: A log that is larger when its process starts is put aside as `.1`.
+LOG_BYTES = 20 * 1024 * 1024
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process with the thread that started it: call it in the child."""
-    # Where `up` itself is killed, nobody is left to stop its children (Linux only).
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+class Reaper:
+    """A process that outlives ours, to end what we started when we are killed (`app.local.reaper`)."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._groups: set[int] = set()
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, None where it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def add(self, group: int) -> None:
+        """A process group was started."""
+        self._groups.add(group)
+        self._tell(f"+{group}\n")
+
+    def remove(self, group: int) -> None:
+        """A process group has ended: its number may be given again."""
+        if group in self._groups:
+            self._groups.remove(group)
+            self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self.pid is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app.local.reaper"],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True, bufsize=0,
+            )  # fmt: skip
+            line = "".join(f"+{group}\n" for group in sorted(self._groups))
+        # Where it was killed in this moment, the next line starts another one.
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(line.encode())
+
+    def close(self) -> None:
+        """Let it end; what was not removed is ended by it."""
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process = None
 
 
 class ManagedProcess:
-    """One `tapereader` command in a process of its own, with a log of its own."""
+    """One command in a process group of its own."""
 
-    def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], log_path: Path) -> None:
-        self.name, self.arguments = name, arguments
-        self.environment, self.log_path = environment, log_path
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log_path: Path,
+        environment: Mapping[str, str] | None = None,
+        reaper: Reaper | None = None,
+    ) -> None:
+        self.name, self.command, self.log_path = name, list(command), log_path
+        self.environment, self.reaper = dict(environment or {}), reaper
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
         self.last_code: int | None = None
@@ -40,14 +86,17 @@ class ManagedProcess:
         self._start_again_s: float | None = None
 
     def start(self) -> None:
-        """Start it."""
+        """Start it; standard output and error go to its log."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES:
+            self.log_path.replace(self.log_path.with_name(f"{self.log_path.name}.1"))
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", *self.arguments],
-                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env={**os.environ, **self.environment}, start_new_session=True, preexec_fn=die_with_parent,
+                self.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env={**os.environ, **self.environment}, start_new_session=True,
             )  # fmt: skip
+        if self.reaper is not None:
+            self.reaper.add(self.process.pid)
         self._started_s = clock.monotonic_s()
         self._start_again_s = None
 
@@ -68,11 +117,12 @@ class ManagedProcess:
         now_s = clock.monotonic_s()
         if self._start_again_s is None:
             self.last_code = self.process.returncode
+            self._clear_group()
             if now_s - self._started_s > HEALTHY_S:
                 self._pause_s = FIRST_PAUSE_S
             self._start_again_s = now_s + self._pause_s
             say(
-                f"{self.name} ended with code {self.last_code}; it starts again in {self._pause_s:.1f} s "
+                f"{self.name} ended with {_ending(self.last_code)}; it starts again in {self._pause_s:.1f} s "
                 f"(log: {self.log_path})"
             )
             self._pause_s = min(self._pause_s * 2, LAST_PAUSE_S)
@@ -86,15 +136,35 @@ class ManagedProcess:
             return ""
         return "\n".join(self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
 
+    def terminate(self) -> None:
+        """Ask it to end; `stop` waits for it."""
+        if self.process is not None and self.alive:
+            self.process.terminate()
+
     def stop(self, timeout_s: float = 12.0) -> None:
-        """Stop it by SIGTERM, by force where it takes longer."""
+        """Stop it by SIGTERM, by force where that takes longer than `timeout_s`."""
         if self.process is None:
             return
-        if self.alive:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(5)
+        self.terminate()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(5)
+        self._clear_group()
         self.process = None
+
+    def _clear_group(self) -> None:
+        # What the process itself started must not outlive it: it holds ports and files.
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.reaper is not None:
+            self.reaper.remove(self.process.pid)
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"code {code}"

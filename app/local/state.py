@@ -1,0 +1,63 @@
+"""What a running `up` tells others: the file that `down` and `status` read."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from app.errors import StartupError
+
+STATE_FILE = "up.json"
+
+
+def write_state(data_dir: Path, state: dict[str, Any]) -> None:
+    """Write the state of this process; readers see the old or the new one, never a part."""
+    path = data_dir / STATE_FILE
+    draft = path.with_suffix(".tmp")
+    owner = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
+    draft.write_text(json.dumps(owner | state, indent=1), encoding="utf-8")
+    draft.replace(path)
+
+
+def read_state(data_dir: Path) -> dict[str, Any] | None:
+    """What a running `up` of this directory wrote; None where none runs."""
+    try:
+        state: dict[str, Any] = json.loads((data_dir.resolve() / STATE_FILE).read_text(encoding="utf-8"))
+        process = psutil.Process(int(state["pid"]))
+        # A process id is given again; the time at which its process was started is not.
+        same = abs(process.create_time() - float(state["started_at"])) < 2.0
+        ended = not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+    return state if same and not ended else None
+
+
+def remove_state(data_dir: Path) -> None:
+    """Remove the state that this process wrote; another's stays."""
+    state = read_state(data_dir)
+    if state is not None and state["pid"] == os.getpid():
+        (data_dir / STATE_FILE).unlink(missing_ok=True)
+
+
+def down(data_dir: Path, timeout_s: float = 90.0) -> bool:
+    """Stop a running `up` and wait until it has ended; whether there was one.
+
+    Raises `StartupError` when it does not end in time.
+    """
+    state = read_state(data_dir)
+    if state is None:
+        return False
+    process = psutil.Process(int(state["pid"]))
+    try:
+        process.terminate()
+        process.wait(timeout_s)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        raise StartupError(
+            f"`tapereader up` (process {process.pid}) did not end within {timeout_s:.0f} s; "
+            f"end it by `kill -9 {process.pid}`: what it started ends with it"
+        ) from None
+    return True
