@@ -30,6 +30,9 @@ DEFAULT_API_KEY: Final = "simulator"
 #: The markets that the vendor's SDK knows; the simulated one is served under each name.
 MARKETS: Final = ("stocks", "options", "forex", "crypto", "indices", "futures")
 
+#: The largest body of `/control/emit`: about 300,000 events.
+MAX_EMIT_BYTES: Final = 64 * 1024 * 1024
+
 
 def start_of(calendar: TradingCalendar, start: str) -> int:
     """Epoch ms of a start: `HH:MM` (ET) on the last trading day at or before today, or `YYYY-MM-DDTHH:MM`.
@@ -109,7 +112,7 @@ class Simulator:
         return self._control.statistics()
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_EMIT_BYTES)
         app.add_routes([web.get(f"/{market}", self._feed_socket) for market in MARKETS])
         app.add_routes([*self._rest.routes(), *self._control.routes()])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)

@@ -30,9 +30,7 @@ def new_york_ms(text: str) -> int:
 
 
 def model(seed: int, start: str, symbols: int = 60, events_per_s: float = 300.0) -> MarketModel:
-    return MarketModel(
-        calendar(), symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=new_york_ms(start)
-    )
+    return MarketModel(calendar(), symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=new_york_ms(start))
 
 
 def run(market: MarketModel, seconds: int) -> list[tuple[int, Event]]:

@@ -77,9 +77,7 @@ def test_frames_stay_below_the_limit_of_the_vendors_sdk() -> None:
     assert max(len(frame) for frame, _ in frames) <= MAX_FRAME_BYTES
 
 
-TAPE = Encoded(
-    np.arange(4), ["T", "Q", "T", "A"], [0, 0, 1, 1], [b'{"n":0}', b'{"n":1}', b'{"n":2}', b'{"n":3}']
-)
+TAPE = Encoded(np.arange(4), ["T", "Q", "T", "A"], [0, 0, 1, 1], [b'{"n":0}', b'{"n":1}', b'{"n":2}', b'{"n":3}'])
 SLOTS = {"AAPL": 0, "MSFT": 1}
 
 
