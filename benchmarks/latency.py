@@ -80,7 +80,7 @@ def main() -> None:
         running = subprocess.Popen([*command, str(given.partitions), group], stderr=subprocess.DEVNULL)
         time.sleep(5)
         loading = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.latency", "--load", bootstrap, topic, "--rate", str(given.rate), "--seconds", str(given.seconds + 2)],
+            [sys.executable, "-m", "benchmarks.latency", "--load", bootstrap, topic, "--rate", str(given.rate), "--seconds", f"{given.seconds + 2}"],  # fmt: skip
             env=os.environ,
         )
         found = asyncio.run(read(bootstrap, f"{group}-changelog", given.seconds, given.partitions))
