@@ -28,6 +28,8 @@ _SECURITY_HEADERS = {
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    # The page is small and has an ETag: asking again costs nothing, and an update is seen at once.
+    "Cache-Control": "no-cache",
 }
 
 

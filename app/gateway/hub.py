@@ -8,6 +8,7 @@ from app.gateway.client import Client
 from app.gateway.feeds import is_pattern
 from app.gateway.protocol import Close, Options, ProtocolError, Since
 from app.gateway.view import Record, View
+from app.gateway.wire import text_frame
 
 #: A delta channel that nobody listens to goes on for this long, so that who reconnects misses nothing.
 LINGER_S = 60.0
@@ -101,7 +102,7 @@ class Hub:
         """Tell every client that the gateway stops, and close; waits until they have gone or for the grace."""
         self.closing = True
         for client in list(self._clients):
-            client.wire.write(notice)
+            client.wire.write(text_frame(notice))
             client.close(Close.SHUTDOWN)
         try:
             async with asyncio.timeout(grace_s):

@@ -1,0 +1,21 @@
+// Bundles the page into ../static/build; `python -m app.gateway.build_page` calls it.
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { build } from "esbuild";
+
+const target = process.env.PAGE_OUT ?? "../static/build";
+await rm(target, { recursive: true, force: true });
+await mkdir(target, { recursive: true });
+await build({
+  entryPoints: ["src/app.tsx", "src/app.css"],
+  outdir: target,
+  bundle: true,
+  minify: true,
+  sourcemap: false,
+  target: "es2022",
+  format: "esm",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  legalComments: "linked",
+  logLevel: "info",
+});
+for (const file of ["index.html", "icon.svg"]) await copyFile(`src/${file}`, `${target}/${file}`);

@@ -1,0 +1,53 @@
+// Numbers and times as traders read them; rounding happens here and nowhere before.
+
+const price2 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const price4 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const clock = new Intl.DateTimeFormat("en-US", {
+  timeZone: "America/New_York", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+
+export const UNKNOWN = "–";
+
+/** US dollars; four decimals below one dollar, where a tick is smaller. */
+export function price(value: number | null): string {
+  if (value === null) return UNKNOWN;
+  return (Math.abs(value) < 1 && value !== 0 ? price4 : price2).format(value);
+}
+
+/** A signed change with its arrow: colour is never the only sign. */
+export function signed(value: number | null, unit = ""): string {
+  if (value === null) return UNKNOWN;
+  const arrow = value > 0 ? "▲" : value < 0 ? "▼" : " ";
+  return `${arrow} ${value > 0 ? "+" : value < 0 ? "−" : ""}${price2.format(Math.abs(value))}${unit}`;
+}
+
+/** Shares: whole below 10,000, then 12.3K, 4.5M. */
+export function shares(value: number | null): string {
+  if (value === null) return UNKNOWN;
+  return Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value);
+}
+
+/** A multiple of the average. */
+export function times(value: number | null): string {
+  return value === null ? UNKNOWN : `${value >= 100 ? whole.format(value) : price2.format(value)}×`;
+}
+
+/** Time of day in US/Eastern. */
+export function eastern(ms: number | null): string {
+  return ms === null ? UNKNOWN : clock.format(ms);
+}
+
+/** How long ago, in words that fit. */
+export function age(seconds: number): string {
+  if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;
+  if (seconds < 90) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
+}
+
+/** The class that colours a sign. */
+export function tone(value: number | null): string {
+  return value === null || value === 0 ? "flat" : value > 0 ? "up" : "down";
+}
