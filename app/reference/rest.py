@@ -1,0 +1,221 @@
+"""Massive's REST, asynchronously: snapshot, average volume, free float, within limits.
+
+The vendor's SDK blocks a thread for each request and loses the status and Retry-After of what
+failed; httpx on the same endpoints keeps both and can be cancelled. docs/cache.md has the figures.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from app import clock
+from app.errors import RestError, SettingsError
+from app.market.calendar import NEW_YORK
+from app.reference.limits import Limits
+from app.reference.records import BarsBody, FloatsBody, Kind, RatiosBody, SnapshotBody, TickerSnapshot
+from app.reference.statistics import Instruments, Statistics
+from app.reference.store import RedisStore
+from app.reference.wrappers import Guarded, Logged, Retried, chain
+from app.settings import Settings, Source
+
+T = TypeVar("T")
+
+#: The mean volume is that of the last 30 daily bars among those of the last 42 days.
+BARS, BARS_DAYS = 30, 42
+
+#: What a plan does not include (403) and what the vendor does not know (404): both have no ratio.
+NO_RATIO = (403, 404)
+
+_snapshot = msgspec.json.Decoder(TickerSnapshot)
+
+
+def endpoint(settings: Settings) -> tuple[str, str]:
+    """Base URL and API key. Raises `SettingsError`: there is no key, and the source is not the simulator."""
+    if settings.source is Source.SIMULATOR:
+        return f"http://127.0.0.1:{settings.simulator_port}", settings.api_key() or "simulator"
+    key = settings.api_key()
+    if not key:
+        raise SettingsError("MASSIVE_API_KEY is not set: expected the vendor's key, or TAPEREADER_SOURCE=simulator")
+    return settings.massive_rest_url.rstrip("/"), key
+
+
+class MassiveRest:
+    """The three requests of MarketDataCache. Every failure is a `RestError`; None: the vendor has none.
+
+    Its `Limits` are those of the API key; who makes the client closes it.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        limits: Limits,
+        settings: Settings,
+        statistics: Statistics,
+        instruments: Instruments,
+    ) -> None:
+        self._client, self._limits, self._settings = client, limits, settings
+        self._statistics, self._instruments = statistics, instruments
+        self.guard = Guarded(
+            "rest", settings.rest_breaker_failures, settings.rest_breaker_open_s, _is_their_fault, _refused
+        )
+        self._around = chain(Logged("rest"), Retried(settings.rest_attempts, settings.rest_backoff_s, self._pause))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings, store: RedisStore, statistics: Statistics, instruments: Instruments
+    ) -> AsyncIterator["MassiveRest"]:
+        """A client of its own, closed at the end."""
+        base, key = endpoint(settings)
+        async with httpx.AsyncClient(
+            base_url=base,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=settings.rest_timeout_s,
+            limits=httpx.Limits(max_connections=settings.rest_concurrency),
+            # Plain http is a server on this machine: a proxy of the environment cannot reach it.
+            trust_env=not base.startswith("http://"),
+        ) as client:
+            yield cls(client, Limits(store, settings, key), settings, statistics, instruments)
+
+    async def snapshot(self, ticker: str) -> bytes | None:
+        """A ticker's snapshot, in the vendor's JSON."""
+        path = f"/v2/snapshot/locale/us/markets/stocks/tickers/{quote(ticker, safe='')}"
+        try:
+            body = await self._ask(Kind.SNAPSHOT, path, {}, SnapshotBody)
+        except RestError as error:
+            if error.status == 404:
+                return None
+            raise
+        if body.ticker is None or bytes(body.ticker) == b"null":
+            return None
+        try:
+            _snapshot.decode(body.ticker)
+        except msgspec.MsgspecError as error:
+            raise _garbage(path, error) from error
+        return bytes(body.ticker)
+
+    async def avg_volume(self, ticker: str) -> bytes | None:
+        """A ticker's average daily volume in shares, as JSON: its one ratio's, else the mean of the daily bars."""
+        try:
+            ratios = await self._ask(Kind.AVG_VOLUME, "/stocks/financials/v1/ratios", {"ticker": ticker}, RatiosBody)
+            rows = ratios.results or []
+        except RestError as error:
+            if error.status not in NO_RATIO:
+                raise
+            rows = []
+        if len(rows) == 1:
+            return _positive(rows[0].average_volume)
+        return await self._mean_volume(ticker)
+
+    async def free_float(self, ticker: str) -> bytes | None:
+        """A ticker's free float in shares, as JSON: the first row's."""
+        try:
+            body = await self._ask(Kind.FREE_FLOAT, "/stocks/vX/float", {"ticker": ticker}, FloatsBody)
+        except RestError as error:
+            if error.status == 404:
+                return None
+            raise
+        return _positive(body.results[0].free_float) if body.results else None
+
+    async def _mean_volume(self, ticker: str) -> bytes | None:
+        today = datetime.fromtimestamp(clock.wall_s(), UTC).astimezone(NEW_YORK).date()
+        first = today - timedelta(days=BARS_DAYS)
+        path = f"/v2/aggs/ticker/{quote(ticker, safe='')}/range/1/day/{first}/{today}"
+        try:
+            body = await self._ask(Kind.AVG_VOLUME, path, {"adjusted": "true", "sort": "desc", "limit": "50"}, BarsBody)
+        except RestError as error:
+            if error.status == 404:
+                return None
+            raise
+        # Today's bar is of a part of a day: it would draw the mean down until the close.
+        whole = [bar for bar in body.results or () if bar.date() != today]
+        volumes = [bar.volume or 0.0 for bar in whole[:BARS]]
+        return _positive(sum(volumes) / len(volumes)) if volumes else None
+
+    async def _ask(self, kind: Kind, path: str, parameters: Mapping[str, str], body: type[T]) -> T:
+        async def attempt() -> T:
+            self.guard.check()
+            async with self._limits.room():
+                return await self.guard(path, lambda: self._exchange(kind, path, parameters, body))
+
+        return await self._around(kind, attempt)
+
+    async def _exchange(self, kind: Kind, path: str, parameters: Mapping[str, str], body: type[T]) -> T:
+        began_s, outcome = clock.monotonic_s(), "ok"
+        self._statistics.rest_requests += 1
+        try:
+            return await self._send(path, parameters, body)
+        except RestError as error:
+            outcome = error.reason
+            await self._note(error)
+            raise
+        finally:
+            self._instruments.api_duration[kind].record(clock.monotonic_s() - began_s, {"outcome": outcome})
+
+    async def _send(self, path: str, parameters: Mapping[str, str], body: type[T]) -> T:
+        try:
+            response = await self._client.get(path, params=dict(parameters))
+        except httpx.TimeoutException as error:
+            raise RestError("timeout", f"REST: {path} took longer than {self._settings.rest_timeout_s} s") from error
+        except httpx.HTTPError as error:
+            raise RestError("network", f"REST: {path}: {type(error).__name__}: {error}") from error
+        if response.status_code != 200:
+            raise RestError(
+                "http",
+                f"REST: {path}: expected 200, was {response.status_code}: {response.text[:200]}",
+                status=response.status_code,
+                retry_after_s=_retry_after_s(response),
+            )
+        try:
+            return msgspec.json.decode(response.content, type=body)
+        except msgspec.MsgspecError as error:
+            raise _garbage(path, error) from error
+
+    async def _note(self, error: RestError) -> None:
+        if error.status == 404:
+            return  # an answer, not a failure
+        self._statistics.rest_errors += 1
+        self._instruments.error.add(1, {"reason": error.kind})
+        if error.kind == "timeout":
+            self._instruments.timeout_error.add(1)
+        elif error.kind == "http":
+            self._instruments.http_error.add(1)
+        if error.status == 429 and error.retry_after_s:
+            await self._limits.hold_off(min(error.retry_after_s, self._settings.rest_retry_after_max_s))
+
+    def _pause(self, error: Exception) -> bool | float:
+        if not isinstance(error, RestError) or not error.passing:
+            return False
+        if error.retry_after_s is None:
+            return True
+        return min(error.retry_after_s, self._settings.rest_retry_after_max_s)
+
+
+def _positive(number: float | None) -> bytes | None:
+    # The vendor's 0 is "not known": nothing that trades has a mean volume or a float of 0.
+    return msgspec.json.encode(number) if number is not None and number > 0 else None
+
+
+def _is_their_fault(error: Exception) -> bool:
+    return isinstance(error, RestError) and (error.passing or error.kind == "garbage")
+
+
+def _refused() -> RestError:
+    return RestError("breaker", "REST failed too often; it is left alone for a while")
+
+
+def _garbage(path: str, error: Exception) -> RestError:
+    return RestError("garbage", f"REST: {path}: the answer is not as documented: {error}")
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        return None
