@@ -101,7 +101,8 @@ def test_subscriptions_choose_their_events(channels: list[str], expected: list[i
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["T.*", "T.AAPL", "T.MSFT", "Q.*", "A.AAPL"])), max_size=30))
 def test_subscriptions_are_what_was_asked_for_last(steps: list[tuple[bool, str]]) -> None:
-    wanted, expected = Subscriptions(), set()
+    wanted = Subscriptions()
+    expected: set[str] = set()
     for subscribing, channel in steps:
         assert wanted.add(channel) if subscribing else wanted.remove(channel)
         (expected.add if subscribing else expected.discard)(channel)
