@@ -1,0 +1,124 @@
+"""The contract: an AsyncAPI 3 document of the topics, made from the declarations and types in the code.
+
+    python -m app.contract docs/asyncapi.yaml
+
+Types are described by JSON Schema as msgspec derives it. Tests compare the file with the code.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app import __version__, topics
+from app.market.daily_alerts import AlertRecord, RangeRow
+from app.market.events import Aggregate, LimitUpLimitDown, MinuteAggregate, Quote, Reference, Trade
+from app.market.halts import HaltState
+from app.market.nbbo import Nbbo
+from app.market.rows import QuoteRow
+from app.market.trade_tape import AllWindows, SymbolWindow
+from app.stream.dead_letters import DeadLetter
+from app.topics import TopicSpec
+
+
+class RankedRow(QuoteRow, frozen=True, kw_only=True):
+    """An entry of a board: a quote row with its rank, from 1."""
+
+    rank: int
+
+
+class Board(msgspec.Struct, frozen=True):
+    """A record of `market.leaderboards`: its entries in the order of their rank."""
+
+    board: str
+    day: str
+    published_ns: int
+    entries: list[RankedRow]
+
+
+#: What a record of each topic that others may read is.
+RECORDS: dict[TopicSpec, tuple[type[msgspec.Struct], ...]] = {
+    topics.AGGREGATES: (Aggregate, MinuteAggregate),
+    topics.TRADES: (Trade,),
+    topics.QUOTES: (Quote,),
+    topics.HALTS: (LimitUpLimitDown,),
+    topics.REFERENCE: (Reference,),
+    topics.DEAD_LETTERS: (DeadLetter,),
+    topics.MARKET_QUOTES: (QuoteRow,),
+    topics.MARKET_REFERENCE: (Reference,),
+    topics.LEADERBOARDS: (Board,),
+    topics.TRADE_WINDOWS: (SymbolWindow, AllWindows),
+    topics.NBBO: (Nbbo,),
+    topics.MARKET_HALTS: (HaltState,),
+    topics.DAILY_RANGES: (RangeRow,),
+    topics.ALERTS: (AlertRecord,),
+}
+
+_DESCRIPTION = (
+    "Topics of Tapereader. Values are JSON; prices are US dollars, volumes shares, percentages in per cent, times "
+    "Unix epoch milliseconds unless a name says otherwise. A compacted topic is a table: the last record of a key "
+    "is its row, a record without value deletes it."
+)
+
+
+def schemas() -> dict[str, Any]:
+    """JSON Schema (2020-12) of every record type and of what they refer to, by name."""
+    types = sorted({found for group in RECORDS.values() for found in group}, key=lambda found: found.__name__)
+    return msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")[1]
+
+
+def document() -> dict[str, Any]:
+    """The AsyncAPI 3 document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Tapereader", "version": __version__, "description": _DESCRIPTION},
+        "defaultContentType": "application/json",
+        "channels": {_identifier(spec): _channel(spec, found) for spec, found in RECORDS.items()},
+        "operations": {
+            f"publish_{_identifier(spec)}": {
+                "action": "send",
+                "channel": {"$ref": f"#/channels/{_identifier(spec)}"},
+                "summary": spec.describes,
+            }
+            for spec in RECORDS
+        },
+        "components": {"schemas": schemas()},
+    }
+
+
+def _identifier(spec: TopicSpec) -> str:
+    return spec.name.replace(".", "_").replace("-", "_")
+
+
+def _channel(spec: TopicSpec, records: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
+    configuration: dict[str, Any] = {"cleanup.policy": [spec.cleanup]}
+    if spec.cleanup == "delete":
+        configuration["retention.ms"] = spec.retention_ms
+    kafka = {"bindingVersion": "0.5.0", "topic": spec.name, "topicConfiguration": configuration}
+    return {
+        "address": spec.name,
+        "description": spec.describes,
+        "messages": {found.__name__: _message(spec, found) for found in records},
+        "bindings": {"kafka": kafka},
+    }
+
+
+def _message(spec: TopicSpec, record: type[msgspec.Struct]) -> dict[str, Any]:
+    return {
+        "name": record.__name__,
+        "payload": {"$ref": f"#/components/schemas/{record.__name__}"},
+        "bindings": {"kafka": {"bindingVersion": "0.5.0", "key": {"type": "string", "description": spec.key}}},
+    }
+
+
+def render() -> str:
+    """The document as YAML."""
+    import yaml  # type: ignore[import-untyped]
+
+    plain = msgspec.json.decode(msgspec.json.encode(document()))
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110))
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(render(), encoding="utf-8")
