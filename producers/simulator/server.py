@@ -59,7 +59,7 @@ def start_of(calendar: TradingCalendar, start: str) -> int:
 
 
 class Simulator:
-    """A simulated market on a port of 127.0.0.1; use it as an async context manager.
+    """A simulated market on a port of `host`; use it as an async context manager.
 
     `start` is a time of day (ET) or `YYYY-MM-DDTHH:MM`, `speed` how much faster than the wall clock
     the market runs, `events_per_s` the mean rate of its regular session at speed 1. Port 0 takes a
@@ -76,6 +76,7 @@ class Simulator:
         events_per_s: float = 2000.0,
         api_key: str = DEFAULT_API_KEY,
         port: int = 0,
+        host: str = "127.0.0.1",
         max_connections: int = 1,
         skip_nights: bool = True,
     ) -> None:
@@ -90,7 +91,7 @@ class Simulator:
         self._api_key, self._wanted_port, self._max_connections = api_key, port, max_connections
         self._runner: web.AppRunner | None = None
         self._pacing: asyncio.Task[None] | None = None
-        self.port = port
+        self.host, self.port = host, port
 
     @property
     def counts(self) -> Counter[str]:
@@ -100,12 +101,12 @@ class Simulator:
     @property
     def ws_feed(self) -> str:
         """The feed's host and port, as the SDK's `feed` takes it."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def rest_url(self) -> str:
         """The REST API's base URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def statistics(self) -> dict[str, Any]:
         """What `GET /control/stats` answers."""
@@ -117,13 +118,13 @@ class Simulator:
         app.add_routes([*self._rest.routes(), *self._control.routes()])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._wanted_port)
+        site = web.TCPSite(self._runner, self.host, self._wanted_port)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
             raise StartupError(
-                f"the simulator could not listen on port {self._wanted_port} ({error.strerror}); "
+                f"the simulator could not listen on {self.host}, port {self._wanted_port} ({error.strerror}); "
                 "set TAPEREADER_SIMULATOR_PORT to a free one"
             ) from None
         self.port = int(self._runner.addresses[0][1])
