@@ -55,10 +55,12 @@ class Feed:
         """Keep the feed going until cancelled."""
         while True:
             started_s = clock.monotonic_s()
-            await self._tick(started_s)
+            await self.tick()
             await asyncio.sleep(max(TICK_S - (clock.monotonic_s() - started_s), 0.001))
 
-    async def _tick(self, started_s: float) -> None:
+    async def tick(self) -> None:
+        """Bring the feed up to the market's present time, as far as the bound on catching up allows."""
+        started_s = clock.monotonic_s()
         while self.faults.market != "closed":
             now_ms = self.clock.now_ms()
             if not self._deliver(now_ms) or (self.model.day_over and not self._next_day(now_ms)):

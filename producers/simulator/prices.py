@@ -12,6 +12,7 @@ from producers.simulator.symbols import Flags, Floats, Ints, Universe
 
 REGULAR_SECONDS: Final = 23_400
 GAPPER_SHARE: Final = 0.04
+LARGEST: Final = 20
 #: One surge per 500 symbols begins about every two minutes, so that a few halts an hour occur.
 SURGE_RATE: Final = 1 / 120 / 500
 
@@ -22,8 +23,12 @@ class Prices:
     def __init__(self, rng: np.random.Generator, universe: Universe, previous_close: Floats) -> None:
         count = len(universe)
         self._rng = rng
-        gapper = rng.random(count) < np.where(universe.small_float, 5 * GAPPER_SHARE, GAPPER_SHARE)
-        gapper[np.argsort(rng.random(count))[: min(count, 2)]] |= count >= 20
+        # The largest companies do not gap by tens of per cent, and would take all of the volume.
+        may_gap = np.arange(count) >= (LARGEST if count > 2 * LARGEST else 0)
+        gapper = may_gap & (rng.random(count) < np.where(universe.small_float, 5 * GAPPER_SHARE, GAPPER_SHARE))
+        shuffled = rng.permutation(count)
+        if count >= LARGEST:
+            gapper[shuffled[may_gap[shuffled]][:2]] = True
         far = np.exp(rng.uniform(np.log(0.05), np.log(0.8), count))
         down = rng.random(count) < 0.35
         gap = np.where(gapper, np.where(down, -np.minimum(far, 0.6), far), rng.normal(0, 0.006, count))

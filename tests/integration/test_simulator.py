@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -16,8 +18,10 @@ from urllib3.exceptions import MaxRetryError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
+from app.errors import StartupError
 from app.market.events import Aggregate
 from producers.simulator import Simulator
+from tests.conftest import free_port
 from tests.eventually import eventually
 
 START = "2026-11-20T10:00"
@@ -214,6 +218,61 @@ async def test_a_second_connection_of_a_key_is_told_so_and_closed(simulator: Sim
         await eventually(lambda: third.events)
 
 
+async def test_a_client_that_does_not_log_in_is_told_so_and_closed(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producers.simulator.connection.LOGIN_TIMEOUT_S", 0.2)
+    async with connect(f"ws://{simulator.ws_feed}/stocks", proxy=None) as socket:
+        statuses = [json.loads(frame)[0]["status"] async for frame in _until_closed(socket)]
+    assert statuses == ["connected", "auth_timeout"]
+    assert socket.close_code == 1008
+
+
+async def _until_closed(socket: ClientConnection) -> AsyncIterator[str]:
+    with suppress(ConnectionClosedError):
+        async for frame in socket:
+            yield str(frame)
+
+
+async def test_a_port_that_is_taken_is_named(simulator: Simulator) -> None:
+    with pytest.raises(StartupError, match=f"port {simulator.port}"):
+        async with Simulator(symbols=5, start=START, port=simulator.port):
+            pass
+
+
+SERVE = """
+import asyncio, sys
+from app.settings import Settings
+from producers.simulator import serve
+asyncio.run(serve(Settings.load(simulator_port=int(sys.argv[1]), symbols=7, seed=3, market_start="12:34")))
+"""
+
+
+async def test_serving_from_the_settings_ends_cleanly_on_a_signal() -> None:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVE, str(port))
+    try:
+
+        async def is_up() -> Event | None:
+            try:
+                async with (
+                    aiohttp.ClientSession() as session,
+                    session.get(f"http://127.0.0.1:{port}/control/stats") as answer,
+                ):
+                    return dict(await answer.json())
+            except aiohttp.ClientConnectionError:
+                return None
+
+        statistics: Any = await eventually(is_up)
+        assert "T12:34:" in statistics["virtual_time"]
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def test_a_drop_is_an_abort_and_the_next_connection_lives(simulator: Simulator) -> None:
     async with connected(simulator, "T.*") as client:
         await eventually(lambda: client.events)
@@ -285,11 +344,16 @@ async def test_a_closed_market_says_so_and_sends_nothing(simulator: Simulator) -
         assert (await asyncio.to_thread(rest.get_market_status)).market == "closed"
         await client.say("subscribe", "Q.*")
         await eventually(lambda: "subscribed to: Q.*" in client.messages())
-        place = simulator.model.next_ms
+        place, count = simulator.model.next_ms, len(client.events)
+        for _ in range(5):
+            simulator.clock.jump(place + 60_000)
+            await simulator.feed.tick()
+        assert simulator.model.next_ms == place
+        await client.say("unsubscribe", "Q.*")
+        await eventually(lambda: "unsubscribed to: Q.*" in client.messages())
+        assert len(client.events) == count
         await control(simulator, "faults", {"market": None})
-        count = len(client.events)
         await eventually(lambda: len(client.events) > count)
-        assert simulator.model.next_ms >= place
     assert (await asyncio.to_thread(rest.get_market_status)).market == "open"
 
 

@@ -11,8 +11,8 @@ from app.market.calendar import TradingCalendar
 from producers.simulator.activity import DayShape
 from producers.simulator.clock import VirtualClock
 from producers.simulator.faults import FaultRequest, Faults
-from producers.simulator.feed import MAX_FRAME_BYTES, frames_of
-from producers.simulator.market import Encoded
+from producers.simulator.feed import MAX_FRAME_BYTES, Feed, frames_of
+from producers.simulator.market import Encoded, MarketModel
 from producers.simulator.server import start_of
 from producers.simulator.subscriptions import Subscriptions
 
@@ -114,6 +114,19 @@ def test_subscriptions_are_what_was_asked_for_last(steps: list[tuple[bool, str]]
 def test_what_is_no_channel_is_refused(channel: str) -> None:
     assert not Subscriptions().add(channel)
     assert not Subscriptions().remove(channel)
+
+
+async def test_a_market_that_falls_behind_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.simulator.feed.CATCH_UP_S", 0.02)
+    calendar = TradingCalendar()
+    start_ms = start_of(calendar, "2026-11-20T09:30")
+    model = MarketModel(calendar, symbols=50, seed=1, events_per_s=5000, start_ms=start_ms)
+    market = VirtualClock(start_ms + 8 * 3_600_000, 1.0, Wall())
+    feed = Feed(model, market, Faults(), skip_nights=True)
+    await feed.tick()
+    assert feed.counts["held_back"] == 1
+    assert start_ms < model.next_ms < start_ms + 8 * 3_600_000
+    assert market.now_ms() == model.next_ms
 
 
 def test_faults_hold_until_changed_or_reset() -> None:
