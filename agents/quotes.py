@@ -1,5 +1,6 @@
 """Aggregates -> the row of each symbol, and what its partition ranks best."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.market.quotes import QuoteState, accumulate, finish, state_of
 from app.market.ranking import BOARDS, PartitionRanking
 from app.market.rows import QuoteRow
 from app.stream import PartitionView, RecordBatch
+from app.stream.sending import send_records
 
 log = structlog.get_logger(__name__)
 
@@ -97,14 +99,16 @@ async def quotes(stream: Any) -> None:
 async def publish_tops() -> None:
     """Hand over what owned partitions rank best: on change, and repeated now and then."""
     now_s = clock.monotonic_s()
+    records: dict[int, list[tuple[bytes, bytes]]] = {}
     for partition, ranking in list(_rankings.items()):
         if partition in _changed or now_s - _published_s.get(partition, 0.0) >= REPEAT_TOPS_S:
             _changed.discard(partition)
             _published_s[partition] = now_s
             for board, tops in _tops(partition, ranking):
-                await tables.partition_tops.send(
-                    key=f"{tops.board}/{partition}".encode(), value=_encode(tops), partition=board % tables.PARTITIONS
-                )
+                key = f"{tops.board}/{partition}".encode()
+                records.setdefault(board % tables.PARTITIONS, []).append((key, _encode(tops)))
+    topic = topics.PARTITION_TOPS.name
+    await asyncio.gather(*(send_records(app, topic, place, found) for place, found in records.items()))
 
 
 def _tops(partition: int, ranking: PartitionRanking) -> Iterator[tuple[int, PartitionTops]]:

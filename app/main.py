@@ -21,6 +21,7 @@ MODULES = (
     "tables",
     "agents.quotes",
     "agents.reference",
+    "agents.reference_filling",
     "agents.leaderboards",
     "agents.nbbo",
     "agents.halts",
