@@ -45,6 +45,8 @@ class Reaper:
 
     def _tell(self, line: str) -> None:
         if self.pid is None:
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.close()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "app.local.reaper"],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -1,12 +1,15 @@
 """What a running `up` tells others: the file that `down` and `status` read."""
 
+import contextlib
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from app import clock
 from app.errors import StartupError
 
 STATE_FILE = "up.json"
@@ -49,15 +52,16 @@ def down(data_dir: Path, timeout_s: float = 90.0) -> bool:
     state = read_state(data_dir)
     if state is None:
         return False
-    process = psutil.Process(int(state["pid"]))
-    try:
-        process.terminate()
-        process.wait(timeout_s)
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.TimeoutExpired:
-        raise StartupError(
-            f"`tapereader up` (process {process.pid}) did not end within {timeout_s:.0f} s; "
-            f"end it by `kill -9 {process.pid}`: what it started ends with it"
-        ) from None
+    pid = int(state["pid"])
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline_s = clock.monotonic_s() + timeout_s
+    # Until its parent has taken note, a process that has ended is still there: its state is not.
+    while read_state(data_dir) is not None:
+        if clock.monotonic_s() > deadline_s:
+            raise StartupError(
+                f"`tapereader up` (process {pid}) did not end within {timeout_s:.0f} s; "
+                f"end it by `kill -9 {pid}`: what it started ends with it"
+            )
+        clock.pause(0.1)
     return True

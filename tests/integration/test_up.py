@@ -112,6 +112,9 @@ async def running(data_dir: Path) -> AsyncIterator[RunningUp]:
                 up.process.wait(60)
             except subprocess.TimeoutExpired:
                 up.process.kill()
+                up.process.wait(10)
+        if up.process.stdout is not None:
+            up.process.stdout.close()
         _, left = psutil.wait_procs(family, timeout=30)
         for process in left:
             process.kill()
@@ -166,7 +169,7 @@ async def test_status_down_and_a_second_up_know_the_running_one(tmp_path: Path) 
 
         assert command("down", "--data-dir", str(data_dir)).stdout.strip() == "stopped"
         assert up.process is not None
-        assert up.process.poll() is not None
+        assert up.process.wait(10) == 0
         assert command("status", "--data-dir", str(data_dir)).returncode == 3
 
 
