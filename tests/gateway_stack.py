@@ -100,10 +100,8 @@ class GatewayProcess:
 
     def start(self) -> "GatewayProcess":
         """Start it and wait until it is ready."""
-        with self._log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.gateway.server"], env=self._environment, stdout=log, stderr=log
-            )
+        self.launch()
+        assert self.process is not None
         deadline = time.monotonic() + 50
         while not self._ready():
             tail = self._log_path.read_text(errors="replace")[-2000:]
@@ -111,6 +109,13 @@ class GatewayProcess:
             assert time.monotonic() < deadline, f"the gateway was not ready in time: {self.answer}; {tail}"
             time.sleep(0.05)
         return self
+
+    def launch(self) -> None:
+        """Start it, without waiting."""
+        with self._log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app.gateway.server"], env=self._environment, stdout=log, stderr=log
+            )
 
     def stop(self, timeout_s: float = 20.0) -> int:
         """Stop it in order; its exit code."""

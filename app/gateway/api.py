@@ -103,9 +103,11 @@ def _add_health(api: FastAPI) -> None:
 
 
 def _add_page(api: FastAPI) -> None:
-    if (BUILD_DIR / "index.html").exists():
-        api.mount("/", StaticFiles(directory=BUILD_DIR, html=True), name="page")
-        return
+    # Without a build there is the plain page beside it, which needs none.
+    for directory in (BUILD_DIR, BUILD_DIR.parent):
+        if (directory / "index.html").exists():
+            api.mount("/", StaticFiles(directory=directory, html=True), name="page")
+            return
 
     @api.get("/", include_in_schema=False)
     async def not_built() -> Response:

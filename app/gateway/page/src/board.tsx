@@ -141,7 +141,7 @@ class RowView extends Component<RowProps> {
           const value = number(row, column.field);
           const look = `${column.wide ? "wide" : ""} ${column.coloured ? `change ${tone(value)}` : ""} ${heat(column, value)}`;
           return (
-            <Cell key={column.field} value={value} className={look}>
+            <Cell key={column.field} value={value} flashes={column === LAST || column.coloured === true} className={look}>
               {column.field === "accumulated_volume" && <Bar share={(value ?? 0) / highest} />}
               <span>{column.show(value)}</span>
             </Cell>
@@ -153,6 +153,7 @@ class RowView extends Component<RowProps> {
 }
 
 function Bar({ share }: { share: number }) {
+  if (share < 0.015) return null;
   return <i class="bar" aria-hidden="true" style={{ width: `${Math.max(0, Math.min(100, share * 100)).toFixed(1)}%` }} />;
 }
 

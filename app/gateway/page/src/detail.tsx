@@ -1,6 +1,6 @@
 // The panel of one symbol: its quote, and the price since it was opened.
 
-import { eastern, price, shares, signed, times, tone, UNKNOWN } from "./format";
+import { eastern, percent, price, shares, signed, times, tone, UNKNOWN } from "./format";
 import { number } from "./rows";
 import { type Choices, type Detail, useObservable } from "./store";
 
@@ -33,8 +33,8 @@ export function DetailView({ detail, choices }: Props) {
       {detail.row === null ? <p class="empty">No quote of {symbol} yet.</p> : (
         <>
           <p class="last">{price(get("close"))}</p>
-          <p class={`change ${tone(get("change"))}`}>{signed(get("change"))} ({signed(get("pct_change"), "%")}) <small>from the previous close</small></p>
-          <p class={`change ${tone(get("change_since_open"))}`}>{signed(get("change_since_open"))} ({signed(get("pct_change_since_open"), "%")}) <small>since the open</small></p>
+          <p class={`change ${tone(get("change"))}`}>{signed(get("change"))} ({percent(get("pct_change"))}) <small>from the previous close</small></p>
+          <p class={`change ${tone(get("change_since_open"))}`}>{signed(get("change_since_open"))} ({percent(get("pct_change_since_open"))}) <small>since the open</small></p>
           <Spark prices={detail.prices.map((each) => each.price)} />
           <dl>{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd class={value === UNKNOWN ? "flat" : ""}>{value}</dd></div>)}</dl>
           <p class="hint">Last aggregate {eastern(get("end_timestamp"))} ET, trading day {String(row["day"] ?? UNKNOWN)}</p>

@@ -23,6 +23,11 @@ export function signed(value: number | null, unit = ""): string {
   return `${arrow} ${value > 0 ? "+" : value < 0 ? "−" : ""}${price2.format(Math.abs(value))}${unit}`;
 }
 
+/** A signed percentage without an arrow, for beside one that has it. */
+export function percent(value: number | null): string {
+  return signed(value, "%").replace(/^[▲▼ ] /, "");
+}
+
 /** Shares: whole below 10,000, then 12.3K, 4.5M. */
 export function shares(value: number | null): string {
   if (value === null) return UNKNOWN;

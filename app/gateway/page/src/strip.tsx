@@ -34,7 +34,7 @@ export function Strip({ socket, connection, poll }: Props) {
     <div class="strip">
       <span class={`light ${look}`} role="status" data-state={look}><i aria-hidden="true" />{words}</span>
       {look === "lost" && <button type="button" onClick={() => socket.retryNow()}>Retry now</button>}
-      <span class="fact"><b>{SESSIONS[status?.session ?? ""] ?? "No session yet"}</b></span>
+      <span class="fact"><b>{SESSIONS[status?.session ?? ""] ?? "Session –"}</b></span>
       <span class="fact">Last update <b>{eastern(status?.newest_event_ms ?? null)}</b> ET</span>
       <span class="fact">Data age <b>{old === null ? "–" : age(old)}</b></span>
       <span class="fact wide">Symbols <b>{status?.symbols.toLocaleString("en-US") ?? "–"}</b></span>
