@@ -1,0 +1,122 @@
+"""A broker that halts or dies does not make the producer lose, repeat or reorder an event."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import topics
+from app.errors import StartupError
+from app.local.kafka import LocalKafka
+from app.topic_admin import ensure_topics
+from producers.publisher import Publisher
+from producers.record import record
+from producers.routing import Routed
+from tests.conftest import free_port
+from tests.consistency.harness import read_all
+from tests.eventually import eventually
+from tests.integration.live_rig import PARTITIONS, live_rig
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
+    """A broker that the test may hurt."""
+    broker = LocalKafka(tmp_path / "kafka", free_port(), free_port())
+    broker.start()
+    try:
+        broker.wait_ready()
+        yield broker
+    finally:
+        if broker.process.pid is not None:
+            os.kill(broker.process.pid, signal.SIGCONT)
+        broker.stop()
+
+
+async def test_a_halted_broker_costs_quotes_only_and_each_is_counted(own_kafka: LocalKafka) -> None:
+    """The buffer fills, the oldest quotes go, the socket waits; then everything else is there, once."""
+    url = own_kafka.bootstrap_servers
+    async with live_rig(url, producer_buffer_events=1000) as rig:
+        await rig.flowing()
+        assert own_kafka.process.pid is not None
+        os.kill(own_kafka.process.pid, signal.SIGSTOP)
+        try:
+            await eventually(lambda: rig.producer.pauses > 0 and rig.producer.buffer.dropped["Q"] > 0, timeout_s=30)
+        finally:
+            os.kill(own_kafka.process.pid, signal.SIGCONT)
+        await rig.flowing()
+        rig.simulator.clock.pause()
+        kept = lambda: rig.producer.received - rig.producer.buffer.dropped  # noqa: E731
+        await eventually(lambda: rig.producer.received == +rig.simulator.feed.sent, timeout_s=30)
+        await eventually(lambda: rig.producer.publisher.sent == kept(), timeout_s=30)
+
+        assert set(rig.producer.buffer.dropped) == {"Q"}
+        written = await rig.written()
+        assert written.total() == kept().total()
+        assert written["massive.trades"] == rig.simulator.feed.sent["T"]
+        assert written["massive.aggregates"] == rig.simulator.feed.sent["A"]
+        assert rig.producer.connections == 1
+
+
+@pytest.mark.timeout(150)
+async def test_a_killed_broker_that_comes_back_has_each_event_once_in_order(own_kafka: LocalKafka) -> None:
+    """Batches in flight are repeated by their sequence numbers."""
+    async with live_rig(own_kafka.bootstrap_servers, silence_timeout_s=60) as rig:
+        for _ in range(2):
+            await rig.flowing()
+            assert own_kafka.process.pid is not None
+            os.kill(own_kafka.process.pid, signal.SIGKILL)
+            await eventually(lambda: not own_kafka.process.alive)
+            await rig.flowing()
+            await asyncio.to_thread(own_kafka.start)
+            await asyncio.to_thread(own_kafka.wait_ready)
+        await rig.flowing()
+        rig.simulator.clock.pause()
+        await eventually(lambda: rig.producer.received == +rig.simulator.feed.sent)
+        await eventually(lambda: rig.producer.publisher.sent == rig.producer.received, timeout_s=60)
+
+        records = await rig.records()
+        assert len(records) == rig.simulator.feed.sent.total()
+        sequences: dict[tuple[str, bytes], list[int]] = defaultdict(list)
+        for found in records:
+            event = json.loads(found.value)
+            if event["ev"] in ("T", "Q"):
+                sequences[event["ev"], found.key].append(event["q"])
+        assert all(found == sorted(set(found)) for found in sequences.values())
+
+
+async def test_many_batches_of_one_partition_keep_their_order(broker_url: str, unique: str) -> None:
+    """A round of more bytes than a batch takes is several waves."""
+    await ensure_topics(broker_url, topics.ALL_TOPICS, PARTITIONS)
+    key = unique.encode()
+    events = [(Routed("massive.unknown", key, b'{"n":%d,"x":"%s"}' % (n, b"x" * 2000), "X"), n) for n in range(1500)]
+    async with Publisher(broker_url) as publisher:
+        await publisher.publish(events)
+        assert publisher.sent == {"X": 1500}
+    found = [record.value for record in await read_all(broker_url, "massive.unknown") if record.key == key]
+    assert found == [event.value for event, _ in events]
+
+
+async def test_an_event_larger_than_a_batch_is_a_batch_of_its_own(broker_url: str, unique: str) -> None:
+    """And does not stop what is around it."""
+    await ensure_topics(broker_url, topics.ALL_TOPICS, PARTITIONS)
+    key = unique.encode()
+    sizes = [10, 3_000_000, 20]
+    async with Publisher(broker_url) as publisher:
+        await publisher.publish([(Routed("massive.unknown", key, b"1" * size, "X"), 1) for size in sizes])
+    found = [record.value for record in await read_all(broker_url, "massive.unknown") if record.key == key]
+    assert [len(value) for value in found] == sizes
+
+
+async def test_a_kafka_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """By one sentence, for the producer and for a recording."""
+    nowhere = f"127.0.0.1:{free_port()}"
+    with pytest.raises(StartupError, match=f"Kafka at {nowhere} does not answer"):
+        async with Publisher(nowhere):
+            pass
+    with pytest.raises(StartupError, match=f"Kafka at {nowhere} does not answer"):
+        await record(nowhere, tmp_path / "f.zst")
