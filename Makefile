@@ -3,11 +3,12 @@
 SHELL := /bin/bash
 # The first that runs: a version manager's shim can be there and still refuse.
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do $$p -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13)' 2>/dev/null && { command -v $$p; break; }; done)
+# A uv of its own: one on the PATH may be too old for the lock file, or a shim that refuses.
 UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check bench bench-engine differential clean
+.PHONY: help setup run test check format bench bench-engine differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -15,21 +16,23 @@ help: ## list the targets
 $(UV):
 	@echo "Setting up uv in .uv"
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 is needed and none was found; name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv .uv
-	@.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@$(PYTHON) -m venv .uv || { echo "Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; rm -rf .uv; exit 1; }
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1' || { rm -rf .uv; exit 1; }
 
 .venv/.ready: $(UV) pyproject.toml uv.lock
 	@echo "Installing the locked dependencies into .venv"
-	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@$(UV) sync --frozen --inexact --quiet --python $(PYTHON)
 	@touch $@
 
-setup: .venv/.ready ## install everything that is locked, and Kafka's jars
+setup: .venv/.ready ## install everything that is locked, Kafka's jars, the page
 	@.venv/bin/python -m app.local.fetch
+	@command -v npm >/dev/null || $(UV) sync --frozen --inexact --quiet --group page
+	@.venv/bin/python -m app.gateway.build_page
 
 run: setup ## start the platform and print the address of the page
 	@.venv/bin/tapereader up
 
-test: setup ## run all tests on a real Kafka, Redis and browser
+test: setup ## run all tests on a real Kafka, Redis and browser; a skip without leave fails
 	@$(RUN) pytest
 
 check: setup ## format, lint, types, layers
@@ -38,14 +41,19 @@ check: setup ## format, lint, types, layers
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 
+format: setup ## put the code into the format that `check` wants
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -k killed
 
 bench: setup ## every benchmark; writes benchmarks/results
-	@$(UV) sync --frozen --quiet --group bench
+	@$(UV) sync --frozen --inexact --quiet --group bench
 	@.venv/bin/python -m benchmarks.engine
 
 bench-engine: bench ## the engine beside Faust, Quix Streams and aiokafka
 
 clean: ## remove what setup and runs made
-	rm -rf .venv .uv .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf app/gateway/page/node_modules app/gateway/static/build

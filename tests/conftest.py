@@ -1,4 +1,4 @@
-"""Real Kafka and Redis for the tests, started once a session in seconds."""
+"""Real Kafka and Redis for the tests, started once a session in seconds; no test is skipped in silence."""
 
 import itertools
 import socket
@@ -9,6 +9,8 @@ import pytest
 
 from app.local.kafka import LocalKafka
 from app.local.redis import LocalRedis
+
+pytest_plugins = ["tests.skips"]
 
 _counter = itertools.count(1)
 SHARED_TAPE = Path(__file__).parents[2] / "shared" / "tape"

@@ -58,7 +58,7 @@ class RunningUp:
     def family(self) -> list[psutil.Process]:
         """Every process that was started, its reaper included."""
         assert self.process is not None
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return list(psutil.Process(self.process.pid).children(recursive=True))
 
     def finish(self) -> str:
         """What it printed, when it has ended."""

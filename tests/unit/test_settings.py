@@ -111,4 +111,4 @@ def test_the_environment_of_a_child_process_gives_the_same_settings(
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings.load().workers = 2  # type: ignore[misc]
+        Settings.load().workers = 2
