@@ -53,13 +53,11 @@ class LoginRefused(FeedError):
 class RestError(TapereaderError):
     """A request to the vendor's REST failed.
 
-    `kind` is one of `timeout`, `network`, `http`, `garbage`, `limit`, `breaker`; `status` the HTTP
-    status where there is one; `retry_after_s` what the vendor asked to wait.
+    `kind` is one of `timeout`, `network`, `http`, `garbage`, `limit`, `breaker`, `no_key`; `status` the
+    HTTP status where there is one; `retry_after_s` what the vendor asked to wait.
     """
 
-    def __init__(
-        self, kind: str, text: str, *, status: int | None = None, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, kind: str, text: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(text)
         self.kind, self.status, self.retry_after_s = kind, status, retry_after_s
 

@@ -19,12 +19,12 @@ from msgspec import Struct
 from app import clock
 from app.errors import StoreDown
 from app.reference.codec import Codec, UndecodableError
-from app.reference.flights import NOTHING, Errand, Flights
+from app.reference.flights import Errand, Flights
 from app.reference.keyed import REDIS_DOWN, KeyedCache
 from app.reference.listener import Signals
 from app.reference.memory import Entry, Memory
 from app.reference.records import Answer, Kind, Layer, State, TickerSnapshot
-from app.reference.rest import MassiveRest
+from app.reference.rest import NOTHING, MassiveRest
 from app.reference.statistics import Instruments, Report, Statistics
 from app.reference.store import PREFIX, Keys, RedisStore
 from app.settings import Settings
@@ -171,6 +171,7 @@ class MarketDataCache(KeyedCache):
         """Messages may have been missed: what is in memory is not taken for fresh."""
         self._memory.expire_all()
         self._loads.clear()
+        self._signals.wake_all()
 
     async def close(self) -> None:
         """End what runs in the background."""

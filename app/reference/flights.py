@@ -20,14 +20,15 @@ from msgspec import Struct
 from app import clock
 from app.errors import RestError, StoreDown
 from app.reference.listener import Signals, message
+from app.reference.rest import NOTHING
 from app.reference.statistics import Statistics
 from app.reference.store import Failure, Keys, RedisStore
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: What the vendor has not, as it is kept.
-NOTHING = b"null"
+#: A follower looks after its leader at least this often (s): thousands of them must not load Redis.
+LONGEST_LOOK_S = 10.0
 
 
 class Outcome(Struct, frozen=True):
@@ -63,9 +64,6 @@ class Flights:
         self._missing_ms = int(settings.cache_missing_ttl_s * 1000)
         self._stale_ms = int(settings.cache_stale_ttl_s * 1000)
         self._error_ms = int(settings.cache_error_ttl_s * 1000)
-        # Followers are woken by a message: looking by themselves is for messages that were lost and
-        # for holders that died.
-        self._look_s = min(max(settings.cache_lock_ttl_s / 20, 0.05), 1.0)
         # Two leaders one after the other may each wait in the queue of the limits, then ask with retries.
         one_s = settings.rest_queue_s + settings.rest_attempts * (
             settings.rest_timeout_s + settings.rest_retry_after_max_s
@@ -88,7 +86,7 @@ class Flights:
                     self._statistics.followed += not waited
                     waited = True
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(news.wait(), self._look_s * self._random.uniform(0.75, 1.25))
+                        await asyncio.wait_for(news.wait(), self._look_s(standing.held_ms))
                     continue
             if standing.verdict != "lead":
                 return Outcome(standing.verdict, reason=standing.reason)
@@ -100,6 +98,11 @@ class Flights:
             # of other processes may; the mark sees to it that only one of them all does.
             waited = True
         return Outcome("failed", reason="patience")
+
+    def _look_s(self, held_ms: int) -> float:
+        # Followers are woken by a message. They look by themselves only when the lock should have run
+        # out, because its holder died; not all at once, and never later than is bearable.
+        return min(max(held_ms, 0) / 1000 + 0.02, LONGEST_LOOK_S) * self._random.uniform(1.0, 1.1)
 
     async def _lead(self, errand: Errand, token: str, attempt: int) -> Outcome:
         keys = errand.keys

@@ -26,12 +26,17 @@ FIRST_LOOK_S, LAST_LOOK_S = 0.01, 0.1
 TOO_LONG = -1
 
 
+def limit_keys(api_key: str) -> tuple[str, str]:
+    """The Redis keys of an API key's limits: the next free moment, and the places in use."""
+    name = hashlib.sha256(api_key.encode()).hexdigest()[:12]
+    return f"{PREFIX}:limit:{name}:next", f"{PREFIX}:limit:{name}:places"
+
+
 class Limits:
     """The rate and the concurrency limit of one API key."""
 
     def __init__(self, store: RedisStore, settings: Settings, api_key: str) -> None:
-        name = hashlib.sha256(api_key.encode()).hexdigest()[:12]
-        self._next, self._places = f"{PREFIX}:limit:{name}:next", f"{PREFIX}:limit:{name}:places"
+        self._next, self._places = limit_keys(api_key)
         self._store, self._settings = store, settings
         self._gap_ms = 1000 / settings.rest_requests_per_s
         # aiolimiter's bucket holds the burst and leaks at the rate.

@@ -45,6 +45,11 @@ class Signals:
         for event in self._waiting.get(key, ()):
             event.set()
 
+    def wake_all(self) -> None:
+        """There may have been news of any key."""
+        for key in list(self._waiting):
+            self.wake(key)
+
 
 class Listener:
     """Follows the channel of invalidations for as long as it runs, over every loss of Redis.

@@ -119,7 +119,7 @@ class TickerSnapshot(Struct, frozen=True, omit_defaults=True):
 class SnapshotBody(Struct, frozen=True):
     """REST's answer to a snapshot request; the ticker is kept as it was sent."""
 
-    ticker: Raw | None = None
+    ticker: Raw = Raw(b"null")
 
 
 class Ratio(Struct, frozen=True):

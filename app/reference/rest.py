@@ -31,29 +31,36 @@ BARS, BARS_DAYS = 30, 42
 #: What a plan does not include (403) and what the vendor does not know (404): both have no ratio.
 NO_RATIO = (403, 404)
 
+#: What the vendor has not, in JSON.
+NOTHING = b"null"
+
 _snapshot = msgspec.json.Decoder(TickerSnapshot)
 
 
-def endpoint(settings: Settings) -> tuple[str, str]:
-    """Base URL and API key. Raises `SettingsError`: there is no key, and the source is not the simulator."""
+def endpoint(settings: Settings) -> tuple[str, str | None]:
+    """Base URL and API key; no key where the source is neither the vendor nor the simulator and none is set.
+
+    Raises `SettingsError`: the source is the vendor, and there is no key.
+    """
     if settings.source is Source.SIMULATOR:
         return f"http://127.0.0.1:{settings.simulator_port}", settings.api_key() or "simulator"
     key = settings.api_key()
-    if not key:
+    if not key and settings.source is Source.MASSIVE:
         raise SettingsError("MASSIVE_API_KEY is not set: expected the vendor's key, or TAPEREADER_SOURCE=simulator")
-    return settings.massive_rest_url.rstrip("/"), key
+    return settings.massive_rest_url.rstrip("/"), key or None
 
 
 class MassiveRest:
     """The three requests of MarketDataCache. Every failure is a `RestError`; None: the vendor has none.
 
-    Its `Limits` are those of the API key; who makes the client closes it.
+    Its `Limits` are those of the API key, None where there is no key and so nothing can be asked. Who
+    makes the client closes it.
     """
 
     def __init__(
         self,
         client: httpx.AsyncClient,
-        limits: Limits,
+        limits: Limits | None,
         settings: Settings,
         statistics: Statistics,
         instruments: Instruments,
@@ -74,13 +81,14 @@ class MassiveRest:
         base, key = endpoint(settings)
         async with httpx.AsyncClient(
             base_url=base,
-            headers={"Authorization": f"Bearer {key}"},
+            headers={"Authorization": f"Bearer {key}"} if key else None,
             timeout=settings.rest_timeout_s,
             limits=httpx.Limits(max_connections=settings.rest_concurrency),
             # Plain http is a server on this machine: a proxy of the environment cannot reach it.
             trust_env=not base.startswith("http://"),
         ) as client:
-            yield cls(client, Limits(store, settings, key), settings, statistics, instruments)
+            limits = Limits(store, settings, key) if key else None
+            yield cls(client, limits, settings, statistics, instruments)
 
     async def snapshot(self, ticker: str) -> bytes | None:
         """A ticker's snapshot, in the vendor's JSON."""
@@ -91,7 +99,7 @@ class MassiveRest:
             if error.status == 404:
                 return None
             raise
-        if body.ticker is None or bytes(body.ticker) == b"null":
+        if bytes(body.ticker) == NOTHING:
             return None
         try:
             _snapshot.decode(body.ticker)
@@ -138,9 +146,13 @@ class MassiveRest:
         return _positive(sum(volumes) / len(volumes)) if volumes else None
 
     async def _ask(self, kind: Kind, path: str, parameters: Mapping[str, str], body: type[T]) -> T:
+        limits = self._limits
+        if limits is None:
+            raise RestError("no_key", "REST is not asked: there is no API key")
+
         async def attempt() -> T:
             self.guard.check()
-            async with self._limits.room():
+            async with limits.room():
                 return await self.guard(path, lambda: self._exchange(kind, path, parameters, body))
 
         return await self._around(kind, attempt)
@@ -185,7 +197,7 @@ class MassiveRest:
             self._instruments.timeout_error.add(1)
         elif error.kind == "http":
             self._instruments.http_error.add(1)
-        if error.status == 429 and error.retry_after_s:
+        if error.status == 429 and error.retry_after_s and self._limits is not None:
             await self._limits.hold_off(min(error.retry_after_s, self._settings.rest_retry_after_max_s))
 
     def _pause(self, error: Exception) -> bool | float:

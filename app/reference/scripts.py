@@ -5,14 +5,14 @@ request (`error`: JSON with the attempt's number and a reason) and the lock of t
 """
 
 #: Who may make the request? KEYS value, error, lock; ARGV token, lock ms, waited (0|1), refresh (0|1).
-#: Answers {'value'}, {'held'}, {'failed', mark} or {'lead', attempt}. A request that failed is tried
-#: once more by one that waited for it, and by nobody else while its mark stands. The same token asks
-#: again after a lost answer and leads still.
+#: Answers {'value'}, {'held', ms until the lock runs out}, {'failed', mark} or {'lead', attempt}. A
+#: request that failed is tried once more by one that waited for it, and by nobody else while its mark
+#: stands. The same token asks again after a lost answer and leads still.
 LEAD = """
 local holder = redis.call('GET', KEYS[3])
 if holder == ARGV[1] then return {'lead', 1} end
 if ARGV[4] == '0' and redis.call('EXISTS', KEYS[1]) == 1 then return {'value'} end
-if holder then return {'held'} end
+if holder then return {'held', redis.call('PTTL', KEYS[3])} end
 local mark, attempt = redis.call('GET', KEYS[2]), 1
 if mark then
   attempt = cjson.decode(mark).attempt + 1

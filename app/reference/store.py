@@ -56,10 +56,14 @@ class Failure(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """How a request for a value stands: `value`, `held`, `failed` or `lead`."""
+    """How a request for a value stands: `value`, `held`, `failed` or `lead`.
+
+    `held_ms`: the lock runs out then, unless its holder renews it.
+    """
 
     verdict: str
     attempt: int = 0
+    held_ms: int = 0
     reason: str | None = None
 
 
@@ -99,6 +103,14 @@ class RedisStore:
             return await self._around(name, call)
         except (redis_errors.RedisError, OSError) as error:
             raise StoreDown(f"Redis: {name} failed: {error}") from error
+
+    async def ping(self) -> None:
+        """Whether Redis answers: nothing is raised then."""
+
+        async def call() -> None:
+            await self.client.ping()
+
+        await self.run("ping", call)
 
     async def get(self, key: str) -> tuple[bytes | None, int]:
         """A value and its remaining time to live in ms (-1: none), in one round trip."""
@@ -168,9 +180,11 @@ class RedisStore:
         verdict = bytes(answer[0]).decode()
         if verdict == "lead":
             return Standing(verdict, int(answer[1]))
+        if verdict == "held":
+            return Standing(verdict, held_ms=int(answer[1]))
         if verdict == "failed":
             mark = json.loads(answer[1])
-            return Standing(verdict, int(mark["attempt"]), str(mark["reason"]))
+            return Standing(verdict, int(mark["attempt"]), reason=str(mark["reason"]))
         return Standing(verdict)
 
     async def renew(self, keys: Keys, token: str, lock_ms: int) -> int:

@@ -82,7 +82,7 @@ class Child:
 
     async def _line(self) -> bytes:
         assert self.process.stdout is not None
-        return await asyncio.wait_for(self.process.stdout.readline(), 40)
+        return await asyncio.wait_for(self.process.stdout.readline(), 120)
 
     def go(self) -> None:
         """Let it ask."""

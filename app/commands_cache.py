@@ -1,0 +1,118 @@
+"""`tapereader cache`: warm it, look at it, delete from it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.errors import TapereaderError
+from app.reference.cache import MarketDataCache
+from app.reference.opening import open_cache
+from app.reference.records import Kind, State
+from app.reference.warm import Warmed, warm
+from app.settings import Settings
+
+cache_app = typer.Typer(help="Warm, show and clear the cache of reference data.", no_args_is_help=True)
+out, err = Console(), Console(stderr=True)
+
+T = TypeVar("T")
+
+Kinds = Annotated[list[Kind] | None, typer.Option("--kind", help="Kinds of values; all where none is given.")]
+
+
+def _with_cache(work: Callable[[MarketDataCache], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with open_cache(Settings.load()) as cache:
+            return await work(cache)
+
+    try:
+        return asyncio.run(run())
+    except TapereaderError as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(1) from None
+
+
+@cache_app.command("warm")
+def warm_command(
+    tickers: Annotated[list[str] | None, typer.Argument(help="Tickers to have in the cache.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with a ticker a line.")] = None,
+    kind: Kinds = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Values asked for at a time.")] = 64,
+) -> None:
+    """Have the values of tickers in the cache; what is there is not fetched again.
+
+    Example: `tapereader cache warm AAPL MSFT`, `tapereader cache warm --file symbols.txt --kind snapshots`.
+    """
+    wanted = [*(tickers or []), *(file.read_text(encoding="utf-8").split() if file else [])]
+    if not wanted:
+        err.print("expected tickers, or a --file with one a line; none was given")
+        raise typer.Exit(2)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task("warming", total=None)
+
+        async def work(cache: MarketDataCache) -> Warmed:
+            return await warm(
+                cache, wanted, kind or list(Kind), concurrency=concurrency,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )  # fmt: skip
+
+        warmed = _with_cache(work)
+    out.print(f"{warmed.asked} values: " + ", ".join(f"{count} {state}" for state, count in warmed.states.items()))
+    if warmed.states.get(State.FAILED) or warmed.states.get(State.UNAVAILABLE):
+        raise typer.Exit(1)
+
+
+@cache_app.command("stats")
+def stats_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How many values Redis holds, and what the caches of all running processes did."""
+
+    async def work(cache: MarketDataCache) -> dict[str, object]:
+        return {"values": await cache.key_counts(), "fleet": await cache.fleet_statistics()}
+
+    found = msgspec.to_builtins(_with_cache(work))
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    table = Table("what", "count")
+    for kind, count in found["values"].items():
+        table.add_row(f"values: {kind}", f"{count:,}")
+    fleet = found["fleet"]
+    table.add_row("processes", str(fleet["processes"]))
+    for layer in ("memory", "redis"):
+        rate = fleet[f"{layer}_hit_rate"]
+        table.add_row(f"hit rate: {layer}", "-" if rate is None else f"{rate:.1%}")
+    for name, count in fleet["counts"].items():
+        if isinstance(count, int):
+            table.add_row(name.replace("_", " "), f"{count:,}")
+    out.print(table)
+
+
+@cache_app.command("get")
+def get_command(ticker: str, kind: Kinds = None) -> None:
+    """Print a ticker's values as JSON, with their state and age."""
+
+    async def work(cache: MarketDataCache) -> dict[str, object]:
+        return {str(each): await cache.get(each, ticker) for each in kind or list(Kind)}
+
+    found = _with_cache(work)
+    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+
+
+@cache_app.command("delete")
+def delete_command(tickers: list[str], kind: Kinds = None) -> None:
+    """Delete tickers' values from Redis and from the memory of all processes."""
+
+    async def work(cache: MarketDataCache) -> int:
+        await cache.store.ping()  # deleting says nothing where Redis is down, and a person should know
+        return sum([await cache.forget(each, ticker) for ticker in tickers for each in kind or list(Kind)])
+
+    out.print(f"{_with_cache(work)} values deleted")
