@@ -2,7 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,8 +15,10 @@ import pytest
 
 from app.errors import LoginRefused
 from app.topics import RECEIVED_NS_HEADER
+from producers.simulator import Simulator
+from tests.conftest import free_port
 from tests.eventually import eventually
-from tests.integration.live_rig import live_rig
+from tests.integration.live_rig import PARTITIONS, live_rig
 
 
 async def test_each_event_sent_is_in_its_topic_once_and_in_order(broker_url: str) -> None:
@@ -182,3 +189,81 @@ async def test_stop_start_and_restart_by_http(broker_url: str) -> None:
         rig.simulator.clock.resume()
         await rig.flowing()
         assert (await rig.quiesced()).total() == rig.simulator.feed.sent.total()
+
+
+class Process:
+    """`tapereader produce` as a process that logs all there is into a file: a pipe could fill up."""
+
+    def __init__(self, folder: Path, simulator_port: int, broker_url: str, **environment: str) -> None:
+        given = {
+            "KAFKA_BOOTSTRAP_SERVERS": broker_url,
+            "TAPEREADER_SOURCE": "massive",
+            "TAPEREADER_MASSIVE_FEED": f"127.0.0.1:{simulator_port}",
+            "TAPEREADER_MASSIVE_REST_URL": f"http://127.0.0.1:{simulator_port}",
+            "TAPEREADER_MASSIVE_SECURE": "false",
+            "TAPEREADER_PARTITIONS": str(PARTITIONS),
+            "TAPEREADER_CONTROL_PORT": str(free_port()),
+            "TAPEREADER_LOG_LEVEL": "DEBUG",
+        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAPEREADER_", "MASSIVE_"))}
+        self._log = folder / "produce.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app", "produce"], env=kept | given | environment,
+                stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    async def ended(self) -> tuple[int, str]:
+        """Exit code and log, once it has ended."""
+        try:
+            await eventually(lambda: self.process.poll() is not None, timeout_s=40)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        return self.process.returncode, self._log.read_text()
+
+
+@pytest.mark.timeout(120)
+async def test_the_process_ends_with_an_error_on_a_refused_key_and_keeps_it_to_itself(
+    broker_url: str, tmp_path: Path
+) -> None:
+    """Exit code 1, one sentence, and no key in a log at any level."""
+    async with Simulator(symbols=5, start="10:00", api_key="the-right-one") as simulator:
+        code, text = await Process(tmp_path, simulator.port, broker_url, MASSIVE_API_KEY="a-wrong-secret").ended()
+    assert code == 1, text
+    assert "the feed refused the API key" in text
+    assert "Traceback" not in text
+    assert "a-wrong-secret" not in text
+    assert simulator.counts["refused_logins"] == 1
+
+
+@pytest.mark.timeout(120)
+async def test_the_process_publishes_all_it_has_when_it_is_told_to_end(broker_url: str, tmp_path: Path) -> None:
+    """SIGTERM: exit code 0, nothing dropped, nothing lost, no key in the log."""
+    async with Simulator(symbols=20, start="10:00", events_per_s=2000, api_key="the-right-one") as simulator:
+        process = Process(
+            tmp_path, simulator.port, broker_url, MASSIVE_API_KEY="the-right-one", TAPEREADER_LOG_JSON="true"
+        )
+        try:
+            await eventually(lambda: simulator.feed.sent.total() > 1000, timeout_s=40)
+        finally:
+            process.process.send_signal(signal.SIGTERM)
+        code, text = await process.ended()
+    assert code == 0, text
+    assert "the-right-one" not in text
+    (stopped,) = [json.loads(line) for line in text.splitlines() if '"producer_stopped"' in line]
+    assert sum(stopped["sent"].values()) > 500
+    assert stopped["dropped"] == {}
+    assert "events_lost" not in text
+
+
+@pytest.mark.timeout(120)
+async def test_a_taken_control_port_is_named(broker_url: str, tmp_path: Path) -> None:
+    """With the setting that changes it."""
+    async with Simulator(symbols=5, start="10:00", api_key="k") as simulator:
+        code, text = await Process(
+            tmp_path, simulator.port, broker_url, MASSIVE_API_KEY="k", TAPEREADER_CONTROL_PORT=str(simulator.port)
+        ).ended()
+    assert code == 1, text
+    assert "set TAPEREADER_CONTROL_PORT to another port" in text
+    assert "Traceback" not in text
