@@ -188,6 +188,10 @@ class TradeWindows:
     def __len__(self) -> int:
         return len(self._windows)
 
+    def symbols(self) -> list[str]:
+        """The symbols that have a window."""
+        return list(self._windows)
+
     def append(self, symbol: str, trades: Iterable[Trade]) -> int:
         """Append a symbol's trades in the order of their arrival; the number that were new.
 

@@ -1,6 +1,8 @@
 """The real day through Kafka and a worker: windows, ranges, alerts, best bid and offer."""
 
+import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.consistency.harness import read_all
 from tests.eventually import eventually
 from tests.integration.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "consume.py"
 NAME = "us-equities-2013-10-09"
 
 
@@ -73,6 +76,7 @@ async def test_the_real_day_through_a_worker(tmp_path: Path, tape_dir: Path) -> 
             }
             await _tapes_are_whole(bootstrap, day)
             await _alerts_are_those_of_the_rules(bootstrap, day)
+            await _the_example_reads_it(bootstrap, day)
             assert await read_all(bootstrap, topics.DEAD_LETTERS.name) == []
         finally:
             workers.stop()
@@ -129,3 +133,14 @@ async def _alerts_are_those_of_the_rules(bootstrap: str, day: Day) -> None:
     thresholds = {alert["key"] for alert in alerts} - day.alert_keys
     assert thresholds == set()
     assert all(alert["row"]["symbol"] == alert["symbol"] for alert in alerts)
+
+
+async def _the_example_reads_it(bootstrap: str, day: Day) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(EXAMPLE), bootstrap, "--once", stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), timeout=60)
+    first, *alerts = output.decode().splitlines()
+    assert process.returncode == 0
+    assert first == f"NBBO of {len(day.nbbo)} symbols"
+    assert len(alerts) == len(day.alert_keys)

@@ -47,13 +47,14 @@ class Workers:
         self.running: list[subprocess.Popen[bytes]] = []
         self.started = 0
 
-    def start(self) -> None:
-        """Start one more."""
+    def start(self, module: str = "app", *arguments: str) -> None:
+        """Start one more: `tapereader worker`, or another module that runs workers."""
+        command = [sys.executable, "-m", module, *(arguments or (("worker",) if module == "app" else ()))]
         self.started += 1
         with (self.logs / f"worker-{self.started}.log").open("wb") as log:
             self.running.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "app", "worker"],
+                    command,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=ROOT,
