@@ -114,7 +114,7 @@ def _message(spec: TopicSpec, record: type[msgspec.Struct]) -> dict[str, Any]:
 
 def render() -> str:
     """The document as YAML."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     plain = msgspec.json.decode(msgspec.json.encode(document()))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110))

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     resuming_codes: Annotated[tuple[int, ...], NoDecode] = Field(
         (), description="LULD indicator codes that mean a resumption, comma-separated."
     )
+    analyzers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Analyzers of your own to run, `module:attribute`, comma-separated."
+    )
     session_timeout_ms: int = Field(
         6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."
     )
@@ -160,7 +163,7 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     log_json: bool | None = Field(None, description="Log JSON; unset: readable at a terminal, JSON otherwise.")
 
-    @field_validator("subscriptions", "resuming_codes", mode="before")
+    @field_validator("subscriptions", "resuming_codes", "analyzers", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

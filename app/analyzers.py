@@ -1,0 +1,178 @@
+"""Analyzers of one's own: a fold over a raw or public topic with a table, in one file.
+
+    python -m app.analyzers
+
+runs every analyzer that is found: those that installed packages name under the entry point
+`tapereader.analyzers`, and those of the setting `analyzers` (`module:attribute`). They run in
+workers of their own with a consumer group of their own, so that what goes wrong in one does not
+touch the platform's tables. `docs/analyzers.md` shows how to write one.
+"""
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from app import topics
+from app.errors import SettingsError
+from app.settings import Settings
+from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
+from app.stream.dead_letters import DeadLetterWriter
+from app.stream.folded import Foldable, FoldedTable
+from app.topics import TopicSpec
+
+log = structlog.get_logger(__name__)
+GROUP = "tapereader.analyzers"
+Row = TypeVar("Row")
+Event = TypeVar("Event")
+
+
+@dataclass(frozen=True)
+class Analyzer(Generic[Row]):
+    """Rows by key, folded from a topic: `fold(view, batch)` sets rows, `row` is their type.
+
+    `source` is the topic that is read and `table` the compacted topic that holds the rows. A fold
+    that raises leaves nothing behind; the record that made it raise goes to the dead letters.
+    """
+
+    name: str
+    source: str
+    table: str
+    row: type[Row]
+    fold: Callable[[PartitionView[Row], RecordBatch], None]
+
+
+@dataclass(frozen=True)
+class InPlaceAnalyzer(Generic[Event]):
+    """State that is changed in place and written in pieces, for what is too large to copy.
+
+    `decode_events` makes one event of each record of a JSON array or raises, `make(partition)` a
+    partition's state.
+    """
+
+    name: str
+    source: str
+    table: str
+    decode_events: Callable[[bytes], list[Event]]
+    make: Callable[[int], Foldable[Event]]
+
+
+AnyAnalyzer = Analyzer[Any] | InPlaceAnalyzer[Any]
+
+
+def discover(settings: Settings) -> list[AnyAnalyzer]:
+    """All analyzers, by name. Raises `SettingsError`: one cannot be loaded, or a name or table is there twice."""
+    found: dict[str, AnyAnalyzer] = {}
+    places: list[tuple[str, Callable[[], Any]]] = [(entry.value, entry.load) for entry in entry_points(group=GROUP)]
+    places += [(place, partial(_load, place)) for place in settings.analyzers]
+    taken = {spec.name for spec in topics.ALL_TOPICS}
+    for place, load in places:
+        try:
+            analyzer = load()
+        except Exception as error:
+            raise SettingsError(f"the analyzer {place} cannot be loaded: {type(error).__name__}: {error}") from error
+        if not isinstance(analyzer, (Analyzer, InPlaceAnalyzer)):
+            raise SettingsError(f"the analyzer {place}: expected an Analyzer, was {type(analyzer).__name__}")
+        if analyzer.name in found or analyzer.table in taken:
+            raise SettingsError(f"the analyzer {place}: its name {analyzer.name} or table {analyzer.table} is taken")
+        taken.add(analyzer.table)
+        found[analyzer.name] = analyzer
+    return list(found.values())
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def table_of(analyzer: AnyAnalyzer) -> TopicSpec:
+    """The declaration of an analyzer's table."""
+    return TopicSpec(analyzer.table, "symbol", f"table of the analyzer {analyzer.name}", cleanup="compact")
+
+
+def attach(app: Any, analyzer: AnyAnalyzer) -> BatchedTable[Any]:
+    """Give an app the table and the agent of an analyzer; the table."""
+    common: dict[str, Any] = {
+        "name": analyzer.name,
+        "changelog_topic": app.topic(analyzer.table, schema=RecordBatchSchema()),
+        "sources": [analyzer.source],
+        "dead_letters": DeadLetterWriter(app, topics.DEAD_LETTERS.name),
+    }
+    if isinstance(analyzer, InPlaceAnalyzer):
+        in_place = FoldedTable[Any](app, make=analyzer.make, decode_events=analyzer.decode_events, **common)
+
+        async def run(stream: Any) -> None:
+            async for event in stream.events():
+                await in_place.fold_events(event.value, event.message)
+
+        table: BatchedTable[Any] = in_place
+    else:
+        fold = analyzer.fold
+        rows = BatchedTable[Any](
+            app, encode=msgspec.json.Encoder().encode, decode=msgspec.json.Decoder(analyzer.row).decode, **common
+        )
+
+        async def run(stream: Any) -> None:
+            async for event in stream.events():
+                await rows.fold(event.value, fold, event.message)
+
+        table = rows
+    app.agent(app.topic(analyzer.source, schema=RecordBatchSchema()), name=analyzer.name)(run)
+    return table
+
+
+def run_analyzers(settings: Settings) -> None:
+    """Run one worker with every analyzer until it is told to stop; it makes their tables' topics.
+
+    Raises `SettingsError`: there is none, or one cannot be loaded.
+    """
+    from mode.loop import use
+    from mode.worker import Worker
+
+    from app.stream.application import batched_app
+    from app.stream.watchdog import Watchdog
+    from app.topic_admin import ensure_topics
+
+    analyzers = discover(settings)
+    if not analyzers:
+        raise SettingsError(f"no analyzer is there: expected an entry point {GROUP}, or TAPEREADER_ANALYZERS")
+    specs = [table_of(analyzer) for analyzer in analyzers]
+    asyncio.run(ensure_topics(settings.bootstrap_servers, specs, settings.partitions, settings.replication_factor))
+    use("uvloop")
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    app = batched_app(
+        f"{settings.app_id}-analyzers",
+        settings.bootstrap_servers,
+        partitions=settings.partitions,
+        session_timeout_ms=settings.session_timeout_ms,
+    )
+    for analyzer in analyzers:
+        attach(app, analyzer)
+    app.finalize()
+    app.service(Watchdog.for_app(app, stall_timeout_s=settings.stall_timeout_s))
+    worker = Worker(app, loglevel=settings.log_level.lower(), daemon=True, redirect_stdouts=False)
+    code = 1
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 1
+    except Exception as error:
+        log.error("analyzers_failed", error=repr(error))
+    # Threads of a crashed consumer would keep the process alive.
+    sys.stdout.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    # Not as __main__: the classes that analyzers import must be the ones that are looked for here.
+    from app.analyzers import run_analyzers as run
+
+    run(Settings.load())
