@@ -7,7 +7,6 @@ which it was received: {"topic": …, "key": …, "received_ns": …, "value": {
 import base64
 import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -91,24 +90,6 @@ def read_line(number: int, line: bytes, name: str) -> TapeEvent | None:
 
 def _symbol(value: bytes) -> bytes:
     return msgspec.json.decode(value, type=Reference).symbol.encode()
-
-
-def read_tape(path: Path) -> list[TapeEvent]:
-    """All events of a file in event-time order; equal times keep the file's order.
-
-    Raises `OSError` when the file cannot be read to its end.
-    """
-    events = []
-    try:
-        with open_lines(path) as lines:
-            for number, line in enumerate(lines, 1):
-                event = read_line(number, line, path.name)
-                if event is not None:
-                    events.append(event)
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-        raise OSError(f"{path} is damaged after line {len(events)}: {error}; nothing of it was played") from error
-    events.sort(key=lambda event: event.event_ms)
-    return events
 
 
 def reference_events(path: Path, next_day: "NextDay") -> Iterator[Routed]:

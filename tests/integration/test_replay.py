@@ -1,17 +1,25 @@
 """A replayed day is in the topics event by event, and a recorded one is played back unchanged."""
 
+import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import zstandard
+from opentelemetry import trace
 
 from app import topics
+from app.errors import StartupError
 from app.topic_admin import ensure_topics
+from producers.publisher import Publisher
 from producers.record import record
 from producers.replay import replay
+from producers.routing import Routed
 from tests.consistency.harness import read_all
+from tests.eventually import eventually
 
 
 async def raw_values(
@@ -84,3 +92,80 @@ async def test_the_real_tape_has_the_counts_it_should(broker_url: str, raw_topic
     assert {name: sent[name] for name in expected["events"]} == expected["events"]
     assert sent["reference"] == 4
     assert sent["dead"] == 0
+
+
+async def test_a_paced_replay_takes_the_tapes_time(broker_url: str, raw_topics: None, tmp_path: Path) -> None:
+    """Two seconds of tape at ten times its pace take a fifth of a second at least, all events in order."""
+    tape = tmp_path / "tape.ndjson"
+    tape.write_text("".join(f'{{"ev":"T","sym":"PACE","q":{n},"t":{1000 + n * 10}}}\n' for n in range(201)))
+    steps: list[tuple[int, int]] = []
+    started = time.monotonic()
+    sent = await replay(broker_url, tape, speed=10.0, progress=lambda done, total: steps.append((done, total)))
+
+    assert time.monotonic() - started >= 0.2
+    assert sent == {"T": 201}
+    assert steps == sorted(steps)
+    assert steps[-1] == (201, 201)
+    assert len(steps) >= 3
+    found = [
+        json.loads(record.value) for record in await read_all(broker_url, "massive.trades") if record.key == b"PACE"
+    ]
+    assert [event["q"] for event in found] == list(range(201))
+
+
+async def test_values_that_do_not_fit_a_line_survive_a_recording(
+    broker_url: str, raw_topics: None, unique: str, tmp_path: Path
+) -> None:
+    """Line breaks within an event are kept, and so are key and receive time."""
+    value = b'{"ev":"XYZ",\n "sym":"%s"}' % unique.encode()
+    async with Publisher(broker_url) as publisher:
+        await publisher.publish([(Routed("massive.unknown", unique.encode(), value, "XYZ"), 1_700_000_000_000_000_007)])
+    await record(broker_url, tmp_path / "f.zst", topics=[topics.UNKNOWN])
+    await replay(broker_url, tmp_path / "f.zst")
+
+    found = [record for record in await read_all(broker_url, "massive.unknown") if record.key == unique.encode()]
+    assert [(one.value, dict(one.headers)["received_ns"]) for one in found] == [(value, b"1700000000000000007")] * 2
+
+
+async def test_a_recording_that_follows_holds_what_came_meanwhile(
+    broker_url: str, raw_topics: None, unique: str, tmp_path: Path
+) -> None:
+    """Each event once; the file is whole when the recording is cancelled."""
+    path, totals = tmp_path / "f.zst", [0]
+    following = asyncio.create_task(
+        record(broker_url, path, topics=[topics.UNKNOWN], follow=True, progress=lambda done, _: totals.append(done))
+    )
+    before = len(await read_all(broker_url, "massive.unknown"))
+    await eventually(lambda: totals[-1] >= before)
+    async with Publisher(broker_url) as publisher:
+        for n in range(3):
+            value = b'{"ev":"XYZ","sym":"%s","n":%d}' % (unique.encode(), n)
+            await publisher.publish([(Routed("massive.unknown", unique.encode(), value, "XYZ"), n)])
+            await eventually(lambda wanted=before + n + 1: totals[-1] >= wanted)
+    following.cancel()
+    await asyncio.wait({following})
+
+    assert following.cancelled()
+    lines = [json.loads(line) for line in zstandard.decompress(path.read_bytes(), 10**8).splitlines()]
+    assert [line["value"]["n"] for line in lines if line["key"] == unique] == [0, 1, 2]
+    assert len(lines) == before + 3
+
+
+async def test_a_topic_that_is_not_there_is_named(broker_url: str, tmp_path: Path) -> None:
+    """With what makes it."""
+    absent = topics.TopicSpec("massive.absent", "symbol", "nothing")
+    with pytest.raises(StartupError, match=r"massive\.absent is not there; `tapereader topics create`"):
+        await record(broker_url, tmp_path / "f.zst", topics=[absent])
+
+
+async def test_a_span_that_is_active_goes_along(broker_url: str, raw_topics: None, unique: str) -> None:
+    """As W3C trace context in the record's headers; without tracing there is none."""
+    trace_id, key = 0x0AF7651916CD43DD8448EB211C80319C, unique.encode()
+    context = trace.SpanContext(trace_id, 0xB7AD6B7169203331, False, trace.TraceFlags(1))
+    async with Publisher(broker_url) as publisher:
+        await publisher.publish([(Routed("massive.unknown", key, b"{}", "XYZ"), 1)])
+        with trace.use_span(trace.NonRecordingSpan(context)):
+            await publisher.publish([(Routed("massive.unknown", key, b"{}", "XYZ"), 2)])
+    first, second = [record for record in await read_all(broker_url, "massive.unknown") if record.key == key]
+    assert [name for name, _ in first.headers] == ["received_ns"]
+    assert f"{trace_id:032x}" in dict(second.headers)["traceparent"].decode()

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.tape_file import NextDay, event_ms_of, read_line, read_tape, reference_events
+from producers.tape_file import NextDay, event_ms_of, read_line, reference_events
+from producers.tape_order import Tape
 
 
 @pytest.mark.parametrize(
@@ -29,9 +31,11 @@ def test_an_event_happened_when_it_says(value: str, event_ms: int) -> None:
     assert event_ms_of(value.encode()) == event_ms
 
 
-@given(st.lists(st.integers(1, 50), max_size=60))
-def test_equal_times_keep_the_files_order(tmp_path_factory: pytest.TempPathFactory, times: list[int]) -> None:
-    """The sort is stable, whatever the file's ending."""
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 70))
+def test_equal_times_keep_the_files_order(
+    tmp_path_factory: pytest.TempPathFactory, times: list[int], run_events: int
+) -> None:
+    """The sort is stable, whatever the file's ending and however many runs it takes."""
     lines = [json.dumps({"ev": "T", "sym": "A", "t": stamp, "q": place}) for place, stamp in enumerate(times)]
     text = "\n".join(lines).encode()
     folder = tmp_path_factory.mktemp("tape")
@@ -40,7 +44,9 @@ def test_equal_times_keep_the_files_order(tmp_path_factory: pytest.TempPathFacto
     (folder / "a.ndjson.zst").write_bytes(zstandard.compress(text))
     wanted = [line.encode() for _, line in sorted(zip(times, lines, strict=True), key=lambda pair: pair[0])]
     for name in ("a.ndjson", "a.ndjson.gz", "a.ndjson.zst"):
-        assert [event.routed.value for event in read_tape(folder / name)] == wanted
+        with Tape(folder / name, run_events) as tape:
+            assert [event.routed.value for event in tape] == wanted
+            assert tape.count == len(wanted)
 
 
 def test_a_bad_line_is_a_dead_letter_with_its_number_and_reason() -> None:
@@ -66,12 +72,14 @@ def test_no_line_stops_the_reading(line: bytes) -> None:
     assert found.routed.topic == "market.dead-letters"
 
 
-def test_a_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
-    """And nothing of it is played."""
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing of it is played, nor left behind."""
     whole = gzip.compress(b'{"ev":"T","sym":"A","t":1}\n' * 10_000)
     (tmp_path / "cut.ndjson.gz").write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(OSError, match=r"cut\.ndjson\.gz is damaged after line"):
-        read_tape(tmp_path / "cut.ndjson.gz")
+        Tape(tmp_path / "cut.ndjson.gz", 100).__enter__()
+    assert not list(Path(tempfile.gettempdir()).glob("tapereader-replay-*/run-*"))
 
 
 def test_reference_holds_for_the_trading_day_after_the_files(tmp_path: Path) -> None:
