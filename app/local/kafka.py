@@ -164,9 +164,9 @@ class LocalKafka:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _cause(self) -> str:
-        lines = self.process.last_lines(200).splitlines()
-        telling = [line for line in lines if " ERROR " in line or " FATAL " in line or "Caused by" in line]
-        return "\n".join((telling or lines)[-3:])
+        lines = self.process.last_lines(400).splitlines()
+        telling = [line for line in lines if not line.startswith("\t") and ("Exception: " in line or " ERROR " in line)]
+        return "\n".join(dict.fromkeys((telling or lines)[-4:]))
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until the broker answers. Raises `StartupError` when it does not in time."""
