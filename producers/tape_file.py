@@ -9,7 +9,7 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import zstandard
@@ -17,6 +17,9 @@ import zstandard
 from app.market.events import Reference, epoch_ms
 from app.topics import DEAD_LETTERS, REFERENCE
 from producers.routing import DeadLetter, Routed, Status, dead_letter, route_event
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
 
 
 class Recorded(msgspec.Struct, omit_defaults=True):
@@ -44,6 +47,9 @@ class TapeEvent(NamedTuple):
     received_ns: int | None
 
 
+#: Compressed bytes that are read at once.
+READ_BYTES: Final = 128 * 1024
+
 _recorded = msgspec.json.Decoder(Recorded)
 _times = msgspec.json.Decoder(_Times)
 
@@ -53,8 +59,41 @@ def open_lines(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return io.BufferedReader(gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        return io.BufferedReader(zstandard.open(path, "rb"))
+        return io.BufferedReader(_ZstandardFile(path))
     return path.open("rb")
+
+
+class _ZstandardFile(io.RawIOBase):
+    """The content of a zstandard file; the library's own reader ends silently where a file was cut off."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._decompressor = zstandard.ZstdDecompressor().decompressobj(read_across_frames=False)
+        self._waiting, self._source, self._in_frame = memoryview(b""), b"", False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        view = memoryview(buffer).cast("B")
+        while not self._waiting:
+            self._source = self._source or self._file.read(READ_BYTES)
+            if not self._source:
+                if self._in_frame:
+                    raise EOFError("the file ends within a zstandard frame")
+                return 0
+            self._waiting, self._in_frame = memoryview(self._decompressor.decompress(self._source)), True
+            self._source = b""
+            if self._decompressor.eof:
+                self._source, self._in_frame = self._decompressor.unused_data, False
+                self._decompressor = zstandard.ZstdDecompressor().decompressobj(read_across_frames=False)
+        count = min(len(view), len(self._waiting))
+        view[:count], self._waiting = self._waiting[:count], self._waiting[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def event_ms_of(value: bytes) -> int:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,14 +73,28 @@ def test_no_line_stops_the_reading(line: bytes) -> None:
     assert found.routed.topic == "market.dead-letters"
 
 
-def test_a_file_that_was_cut_off_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "compress"), [("cut.ndjson.gz", gzip.compress), ("cut.ndjson.zst", zstandard.compress)]
+)
+def test_a_file_that_was_cut_off_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, compress: Callable[[bytes], bytes]
+) -> None:
     """And nothing of it is played, nor left behind."""
-    whole = gzip.compress(b'{"ev":"T","sym":"A","t":1}\n' * 10_000)
-    (tmp_path / "cut.ndjson.gz").write_bytes(whole[: len(whole) // 2])
+    whole = compress(b"".join(b'{"ev":"T","sym":"A","t":%d}\n' % n for n in range(50_000)))
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(OSError, match=r"cut\.ndjson\.gz is damaged after line"):
-        Tape(tmp_path / "cut.ndjson.gz", 100).__enter__()
-    assert not list(Path(tempfile.gettempdir()).glob("tapereader-replay-*/run-*"))
+    with pytest.raises(OSError, match=rf"{name} is damaged after line \d+"):
+        Tape(tmp_path / name, 100).__enter__()
+    assert not list(tmp_path.glob("tapereader-replay-*"))
+
+
+def test_a_file_of_several_frames_is_read_to_its_end(tmp_path: Path) -> None:
+    """As they come from files that were put together; an empty frame among them."""
+    lines = [b'{"ev":"T","sym":"A","t":%d}\n' % (n + 1) for n in range(3)]
+    frames = [zstandard.compress(part) for part in (lines[0], b"", lines[1] + lines[2])]
+    (tmp_path / "a.zst").write_bytes(b"".join(frames))
+    with Tape(tmp_path / "a.zst") as tape:
+        assert [event.routed.value for event in tape] == [line.strip() for line in lines]
 
 
 def test_reference_holds_for_the_trading_day_after_the_files(tmp_path: Path) -> None:
