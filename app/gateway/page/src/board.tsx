@@ -63,7 +63,10 @@ export function BoardView({ board, title, hint, columns, choices, connected }: P
   const matching = board.rows.filter((row) => row.symbol.includes(wanted)).slice(0, choices.rows);
   const rows = hold(sort(matching, sorting), held.current);
   const highest = Math.max(1, ...rows.map((row) => number(row, "accumulated_volume") ?? 0));
-  const order = (field: string) => setSorting(next(sorting, field));
+  const order = (field: string) => {
+    held.current = null;
+    setSorting(next(sorting, field));
+  };
   return (
     <section class="board" aria-labelledby={`title-${board.name}`} data-board={board.name}>
       <header>
@@ -71,8 +74,7 @@ export function BoardView({ board, title, hint, columns, choices, connected }: P
         <span class="hint">{hint}</span>
         <span class="count">{board.waiting ? `${board.waiting} updates waiting` : board.loaded ? `${rows.length} symbols` : ""}</span>
       </header>
-      <div class="scroll" onPointerEnter={(event) => { if (event.pointerType === "mouse") held.current = rows.map((row) => row.symbol); }}
-        onPointerLeave={() => { held.current = null; board.changed(); }}>
+      <div class="scroll">
         <table>
           <thead>
             <tr>
@@ -81,7 +83,8 @@ export function BoardView({ board, title, hint, columns, choices, connected }: P
               {columns.map((column) => <Heading key={column.field} {...column} sorting={sorting} order={order} />)}
             </tr>
           </thead>
-          <tbody onKeyDown={(event) => walk(event)}>
+          <tbody onKeyDown={walk} onPointerLeave={() => { held.current = null; board.changed(); }}
+            onPointerEnter={(event) => { if (event.pointerType === "mouse") held.current = rows.map((row) => row.symbol); }}>
             {rows.map((row, index) => (
               <RowView key={row.symbol} row={row} columns={columns} highest={highest} move={board.moves.get(row.symbol)?.places ?? 0}
                 selected={choices.symbol === row.symbol} first={index === 0} open={() => choices.set("symbol", row.symbol)} />
