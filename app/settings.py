@@ -5,6 +5,7 @@ Each field is read from `TAPEREADER_<NAME>`; the few that have a name of their o
 line switches override the environment.
 """
 
+import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -193,8 +194,12 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
+            if isinstance(value, tuple):
+                value = ",".join(map(str, value))
+            elif isinstance(value, dict):
+                value = json.dumps(value)
             if value is not None:
-                values[f"{PREFIX}{name.upper()}"] = ",".join(value) if isinstance(value, tuple) else str(value)
+                values[f"{PREFIX}{name.upper()}"] = str(value)
         return values
 
     @classmethod

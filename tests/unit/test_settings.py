@@ -88,17 +88,29 @@ def test_a_wrong_setting_is_refused_by_its_name(
     speed=st.floats(0.001, 3600),
     source=st.sampled_from(Source),
     subscriptions=st.lists(st.sampled_from(["A.*", "T.*", "Q.*", "T.AAPL"]), min_size=1),
+    codes=st.lists(st.integers(1, 99)),
+    analyzers=st.lists(st.sampled_from(["mine.gaps:app", "mine.runs:app"])),
     json=st.sampled_from([None, True, False]),
     key=st.sampled_from([None, "secret-1"]),
 )
 def test_the_environment_of_a_child_process_gives_the_same_settings(
-    workers: int, speed: float, source: Source, subscriptions: list[str], json: bool | None, key: str | None
+    workers: int,
+    speed: float,
+    source: Source,
+    subscriptions: list[str],
+    codes: list[int],
+    analyzers: list[str],
+    json: bool | None,
+    key: str | None,
 ) -> None:
     settings = Settings.load(
         workers=workers,
         speed=speed,
         source=source,
         subscriptions=tuple(subscriptions),
+        resuming_codes=tuple(codes),
+        halting_codes={code: f'"{code}", a halt' for code in codes},
+        analyzers=tuple(analyzers),
         log_json=json,
         massive_api_key=key,
         gateway_api_key=key,
