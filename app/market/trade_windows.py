@@ -109,15 +109,18 @@ class _Window:
         """Append trades that are known to be new."""
         if not trades:
             return
-        self.last_ms = max(self.last_ms, max(trade.timestamp for trade in trades))
-        self._highest_sequence = max(self._highest_sequence, max(trade.sequence_number for trade in trades))
+        for trade in trades:
+            if trade.timestamp > self.last_ms:
+                self.last_ms = trade.timestamp
+            if trade.sequence_number > self._highest_sequence:
+                self._highest_sequence = trade.sequence_number
         self._grow(self.end - self.first + len(trades))
         skipped = max(0, len(trades) - WINDOW_TRADES)
-        places = np.arange(self.end + skipped, self.end + len(trades)) % len(self._numbers)
-        rows = [msgspec.structs.astuple(trade)[:-2] for trade in trades[skipped:]]
-        self._numbers[places] = np.array(rows, _NUMBERS)
-        for place, trade in zip(places.tolist(), trades[skipped:], strict=True):
-            self._texts[place] = (trade.id, trade.conditions)
+        written = trades[skipped:] if skipped else trades
+        start = (self.end + skipped) % len(self._numbers)
+        before_wrap = len(self._numbers) - start
+        self._put(start, written[:before_wrap])
+        self._put(0, written[before_wrap:])
         self.end += len(trades)
         self.first = max(self.first, self.end - WINDOW_TRADES)
 
@@ -140,10 +143,33 @@ class _Window:
 
     def kept(self, begin: int, end: int) -> Iterator[_Kept]:
         """The trades numbered from `begin` to before `end`, in order."""
-        for number in range(max(begin, self.first), min(end, self.end)):
-            place = number % len(self._numbers)
-            fields: tuple[Any, ...] = (*self._numbers[place].item(), *self._texts[place])
+        for fields in self.rows(begin, end):
             yield _Kept(*fields)
+
+    def rows(self, begin: int, end: int) -> list[tuple[Any, ...]]:
+        """As `kept`, each trade as the tuple of its fields."""
+        begin, end = max(begin, self.first), min(end, self.end)
+        if begin >= end:
+            return []
+        start = begin % len(self._numbers)
+        stop = start + end - begin
+        numbers, texts = self._numbers[start:stop].tolist(), self._texts[start:stop]
+        if stop > len(self._numbers):
+            stop -= len(self._numbers)
+            numbers, texts = numbers + self._numbers[:stop].tolist(), texts + self._texts[:stop]
+        return [(*fields, *text) for fields, text in zip(numbers, texts, strict=True)]
+
+    def _put(self, start: int, trades: list[_Kept]) -> None:
+        if not trades:
+            return
+        rows = [msgspec.structs.astuple(trade) for trade in trades]
+        stop = start + len(rows)
+        if len(rows) == 1:
+            # Most of a flush are single trades of many symbols; this is a third of an array's cost.
+            self._numbers[start] = rows[0][:-2]
+        else:
+            self._numbers[start:stop] = [row[:-2] for row in rows]
+        self._texts[start:stop] = [row[-2:] for row in rows]
 
     def statistics(self) -> WindowStatistics:
         numbers = self.numbers()
@@ -316,5 +342,5 @@ class TradeWindows:
                 yield slot, None
                 continue
             first = max(window.first, present[slot] * CHUNK_TRADES)
-            kept = list(window.kept(first, (present[slot] + 1) * CHUNK_TRADES))
-            yield slot, _encode(_Chunk(first, window.last_ms, kept))
+            rows = window.rows(first, (present[slot] + 1) * CHUNK_TRADES)
+            yield slot, _encode((first, window.last_ms, rows))
