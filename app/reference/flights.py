@@ -133,17 +133,21 @@ class Flights:
     @asynccontextmanager
     async def _renewed(self, keys: Keys, token: str) -> AsyncIterator[None]:
         """Keep the lock for as long as the block runs, however long the vendor takes."""
-        task = asyncio.create_task(self._renew(keys, token))
+        over = asyncio.Event()
+        task = asyncio.create_task(self._renew(keys, token, over))
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            over.set()
+            await task
 
-    async def _renew(self, keys: Keys, token: str) -> None:
+    async def _renew(self, keys: Keys, token: str, over: asyncio.Event) -> None:
         held = True
         while held:
-            await asyncio.sleep(self._lock_ms / 3000)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), self._lock_ms / 3000)
+            if over.is_set():
+                return
             try:
                 answer = await self._store.renew(keys, token, self._lock_ms)
             except StoreDown:

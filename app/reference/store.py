@@ -4,13 +4,14 @@ One Redis (or a primary behind Sentinel or a proxy): the scripts work on keys of
 a Redis Cluster would spread over nodes.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 from msgspec import Struct
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
@@ -73,10 +74,9 @@ def _is_outage(error: Exception) -> bool:
 
 def connect(settings: Settings, **options: Any) -> Redis:
     """A client with time-outs on everything; nothing is sent yet."""
-    pool = BlockingConnectionPool.from_url(
+    pool = ConnectionPool.from_url(
         settings.redis_address,
         max_connections=CONNECTIONS,
-        timeout=None,
         socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=settings.redis_timeout_s,
         retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), 2),
@@ -92,6 +92,9 @@ class RedisStore:
         self.client = client
         self.guard = Guarded("redis", FAILURES, OPEN_S, _is_outage, lambda: StoreDown("Redis is down"))
         self._around = chain(Logged("redis"), self.guard)
+        # Who waits for a connection waits here: redis-py's blocking pool waits on a condition, which
+        # before Python 3.11.8 loses a wake-up when a waiter is cancelled, and then nobody is woken.
+        self._room = asyncio.Semaphore(CONNECTIONS)
         self._lead, self._renew, self._settle, self._fail, self._release = (
             client.register_script(text)
             for text in (scripts.LEAD, scripts.RENEW, scripts.SETTLE, scripts.FAIL, scripts.RELEASE)
@@ -99,8 +102,13 @@ class RedisStore:
 
     async def run(self, name: str, call: Call[T]) -> T:
         """Make a call to Redis. Raises `StoreDown`: it failed."""
+
+        async def in_turn() -> T:
+            async with self._room:
+                return await call()
+
         try:
-            return await self._around(name, call)
+            return await self._around(name, in_turn)
         except (redis_errors.RedisError, OSError) as error:
             raise StoreDown(f"Redis: {name} failed: {error}") from error
 
