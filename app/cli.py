@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -123,8 +124,8 @@ def status(
                     table.add_row(
                         process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts"
                     )
-            elif name != "ends":
-                table.add_row(name.replace("_", " "), str(value))
+            elif name not in ("ends", "started_at"):
+                table.add_row(name.replace("_", " "), "-" if value is None else str(value))
         out.print(table)
 
 
@@ -233,9 +234,15 @@ def _speed(text: str) -> float | None:
 @config_cli.command("show")
 def config_show() -> None:
     """The settings in force, secrets hidden."""
+    from app.telemetry import mask
+
     with _errors():
-        for name, value in Settings.load().model_dump(mode="json").items():
-            out.print(f"{PREFIX}{name.upper()}={value}", highlight=False, soft_wrap=True)
+        settings = Settings.load()
+        shown = settings.as_environment()
+        for name in type(settings).model_fields:
+            secret = isinstance(getattr(settings, name), SecretStr)
+            value = "**********" if secret else mask(shown.get(f"{PREFIX}{name.upper()}", ""))
+            out.print(f"{PREFIX}{name.upper()}={escape(value)}", highlight=False, soft_wrap=True)
 
 
 @config_cli.command("doc")

@@ -1,12 +1,18 @@
 """What goes on: events in and out, lag, symbols, seen from the topics and the consumer group."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from app import clock, topics
 from app.settings import Settings
@@ -87,12 +93,21 @@ class Observer:
         ends = await consumer.end_offsets(parts)
         for part, end in ends.items():
             found.ends[part.topic] = found.ends.get(part.topic, 0) + end
-        committed = await admin.list_consumer_group_offsets(self._settings.app_id)
-        reached = {part: meta.offset for part, meta in committed.items() if meta.offset >= 0}
-        followed = {part.topic for part in reached} & set(_IN)
-        begins = await consumer.beginning_offsets([part for part in parts if part.topic in followed])
-        if followed:
-            found.lag = sum(max(ends[part] - max(reached.get(part, 0), begin), 0) for part, begin in begins.items())
+        found.lag = await self._lag(ends)
+
+    async def _lag(self, ends: Mapping[TopicPartition, int]) -> int | None:
+        """How many raw events the workers have not committed yet; None before they committed anything."""
+        consumer, admin = await self._clients()
+        try:
+            committed = await admin.list_consumer_group_offsets(self._settings.app_id)
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            return None
+        reached = {part: meta.offset for part, meta in committed.items() if meta.offset >= 0 and part.topic in _IN}
+        followed = {part.topic for part in reached}
+        if not followed:
+            return None
+        begins = await consumer.beginning_offsets([part for part in ends if part.topic in followed])
+        return sum(max(int(ends[part]) - max(reached.get(part, 0), int(begin)), 0) for part, begin in begins.items())
 
     async def _clients(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         servers = self._settings.bootstrap_servers

@@ -42,7 +42,7 @@ class Screen:
         """Something went wrong that is dealt with."""
         self._warnings = [*self._warnings, what][-KEPT_WARNINGS:]
         if self._live is None or not self.is_terminal:
-            self._console.print(Text(f"  ! {what}", "red"))
+            self._console.print(Text(f"  ! {what}", "red"), soft_wrap=True)
 
     def ready(self, address: str) -> None:
         """Everything runs."""
@@ -68,7 +68,8 @@ class Screen:
         self._console.print(
             f"events in {observation.events_in_per_s:,.0f}/s  rows out {observation.rows_out_per_s:,.0f}/s  "
             f"lag {_count(observation.lag)}  symbols {_count(observation.symbols)}  "
-            f"processes {alive}/{len(processes)}" + (f"  ({observation.error})" if observation.error else "")
+            f"processes {alive}/{len(processes)}" + (f"  ({observation.error})" if observation.error else ""),
+            soft_wrap=True,
         )
 
     def _panel(self, address: str, observation: Observation, processes: Sequence[ManagedProcess]) -> Panel:

@@ -215,7 +215,8 @@ class Up:
                     self._watch()
                     observation = await observer.look()
                     now_s = clock.monotonic_s()
-                    if self.screen.is_terminal or now_s - shown_s >= PLAIN_INTERVAL_S:
+                    told = observation.error is not None or bool(observation.rates)
+                    if self.screen.is_terminal or (told and now_s - shown_s >= PLAIN_INTERVAL_S):
                         shown_s = now_s
                         self.screen.status(self.address, observation, self.processes)
                     self._write_state(observation)
