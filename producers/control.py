@@ -66,63 +66,72 @@ def _checked(channels: object) -> frozenset[str]:
     return frozenset(channels)
 
 
-def control_app(producer: "LiveProducer") -> web.Application:
-    """The control's routes."""
+class Control:
+    """The control's handlers and their routes."""
 
-    async def get_health(_: web.Request) -> web.Response:
-        found = health(producer)
+    def __init__(self, producer: "LiveProducer") -> None:
+        self._producer = producer
+
+    def app(self) -> web.Application:
+        """The web application."""
+        app = web.Application(middlewares=[_errors_as_json])
+        app.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/healthz", self._health),
+                web.post("/start", self._start),
+                web.post("/stop", self._stop),
+                web.post("/restart", self._restart),
+                web.get("/subscriptions", self._subscriptions),
+                web.put("/subscriptions", self._replace),
+                web.post("/subscriptions/{channel}", self._add),
+                web.delete("/subscriptions/{channel}", self._remove),
+            ]
+        )
+        return app
+
+    async def _health(self, _: web.Request) -> web.Response:
+        found = health(self._producer)
         return web.json_response(found, status=200 if found["healthy"] else 503)
 
-    async def start(_: web.Request) -> web.Response:
-        producer.start()
+    async def _start(self, _: web.Request) -> web.Response:
+        self._producer.start()
         return web.json_response({"wanted": True})
 
-    async def stop(_: web.Request) -> web.Response:
-        await producer.stop()
+    async def _stop(self, _: web.Request) -> web.Response:
+        await self._producer.stop()
         return web.json_response({"wanted": False})
 
-    async def restart(_: web.Request) -> web.Response:
-        await producer.restart()
+    async def _restart(self, _: web.Request) -> web.Response:
+        await self._producer.restart()
         return web.json_response({"wanted": True})
 
-    async def get_subscriptions(_: web.Request) -> web.Response:
-        return web.json_response(sorted(producer.subscriptions))
+    async def _subscriptions(self, _: web.Request) -> web.Response:
+        return web.json_response(sorted(self._producer.subscriptions))
 
-    async def put_subscriptions(request: web.Request) -> web.Response:
+    async def _replace(self, request: web.Request) -> web.Response:
         try:
             wanted = _checked(msgspec.json.decode(await request.read()))
-        except (ValueError, msgspec.DecodeError) as error:
-            return _error(400, str(error))
-        await producer.change_subscriptions(wanted)
-        return web.json_response(sorted(producer.subscriptions))
-
-    async def change_one(request: web.Request) -> web.Response:
-        channel = request.match_info["channel"]
-        try:
-            wanted = _checked([channel])
         except ValueError as error:
             return _error(400, str(error))
-        if request.method == "POST":
-            await producer.change_subscriptions(producer.subscriptions | wanted)
-        elif channel in producer.subscriptions:
-            await producer.change_subscriptions(producer.subscriptions - wanted)
-        else:
-            return _error(
-                404, f"{channel} is not subscribed; subscribed are {', '.join(sorted(producer.subscriptions))}"
-            )
-        return web.json_response(sorted(producer.subscriptions))
+        return await self._subscribed_to(wanted)
 
-    app = web.Application(middlewares=[_errors_as_json])
-    app.router.add_get("/health", get_health)
-    app.router.add_get("/healthz", get_health)
-    app.router.add_post("/start", start)
-    app.router.add_post("/stop", stop)
-    app.router.add_post("/restart", restart)
-    app.router.add_get("/subscriptions", get_subscriptions)
-    app.router.add_put("/subscriptions", put_subscriptions)
-    app.router.add_post("/subscriptions/{channel}", change_one)
-    app.router.add_delete("/subscriptions/{channel}", change_one)
-    return app
+    async def _add(self, request: web.Request) -> web.Response:
+        try:
+            wanted = _checked([request.match_info["channel"]])
+        except ValueError as error:
+            return _error(400, str(error))
+        return await self._subscribed_to(self._producer.subscriptions | wanted)
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        channel, held = request.match_info["channel"], self._producer.subscriptions
+        if channel not in held:
+            return _error(404, f"{channel} is not subscribed; subscribed are {', '.join(sorted(held))}")
+        return await self._subscribed_to(held - {channel})
+
+    async def _subscribed_to(self, wanted: frozenset[str]) -> web.Response:
+        await self._producer.change_subscriptions(wanted)
+        return web.json_response(sorted(self._producer.subscriptions))
 
 
 @asynccontextmanager
@@ -131,7 +140,7 @@ async def serve_control(producer: "LiveProducer", port: int, host: str = "127.0.
 
     Raises `StartupError` when the port is taken.
     """
-    runner = web.AppRunner(control_app(producer), access_log=None)
+    runner = web.AppRunner(Control(producer).app(), access_log=None)
     await runner.setup()
     try:
         try:

@@ -14,7 +14,11 @@ class MarketStatus:
     """Asks for the market's status; the SDK blocks, so it runs in a thread."""
 
     def __init__(self, api_key: str, rest_url: str) -> None:
-        self._client = RESTClient(api_key=api_key, base=rest_url, connect_timeout=5.0, read_timeout=5.0, retries=1)
+        # No retries of the SDK's own: it would wait as long as the server's Retry-After says.
+        self._client = RESTClient(
+            api_key=api_key, base=rest_url, connect_timeout=5.0, read_timeout=5.0,
+            connection_pool_kw={"retries": False},
+        )  # fmt: skip
 
     async def is_open(self) -> bool | None:
         """Whether events are to be expected (extended hours too); None when nobody can say."""

@@ -51,6 +51,8 @@ async def test_each_event_sent_is_in_its_topic_once_and_in_order(broker_url: str
         [{"silence_s": 60}],
         [{"drop_during_auth": 2}, {"drop": True}],
         [{"rest_status": 500, "rest_times": 8}, {"drop": True}],
+        [{"rest_status": 429, "rest_times": 2, "retry_after_s": 300}, {"drop": True}],
+        [{"rest_garbage": True}, {"drop": True}],
     ],
     ids=lambda faults: "-".join(f"{name}={value}" for fault in faults for name, value in fault.items()),
 )
