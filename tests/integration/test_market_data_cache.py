@@ -275,7 +275,8 @@ async def test_a_lookup_composes_one_reference_and_tells_missing_from_failed(wor
     nothing = await lookup.reference(UNKNOWN, day)
     assert nothing.settled
     assert nothing.reference is not None
-    assert nothing.reference.previous_day is nothing.reference.avg_volume is nothing.reference.free_float is None
+    unknown = nothing.reference
+    assert [unknown.previous_day, unknown.avg_volume, unknown.free_float] == [None] * 3
 
     await misbehave(world.market, rest_status=400, rest_times=1000)
     other = await lookup.reference(world.market.model.universe.tickers[1], day)
@@ -344,7 +345,7 @@ async def test_metrics_have_their_names_and_no_symbols(redis_url: str) -> None:
     assert totals["mdc.negative_hit"] == 1
     assert totals["mdc.http_error"] == totals["mdc.error"] == 1
     for name in ("snapshot", "avg_volume", "free_float"):
-        assert sum(point.count for point in metrics[f"mdc.{name}_api_duration"]) >= 1
+        assert sum(getattr(point, "count", 0) for point in metrics[f"mdc.{name}_api_duration"]) >= 1
     assert {"mdc.read", "mdc.write", "mdc.broadcast", "mdc.delete", "mdc.timeout_error"} <= metrics.keys()
     attributes = {key for points in metrics.values() for point in points for key in point.attributes or {}}
     assert attributes <= {"outcome", "reason"}
