@@ -36,6 +36,7 @@ def health(producer: "LiveProducer") -> dict[str, object]:
         "seconds_since_last_event": silent_s,
         "subscriptions": sorted(producer.subscriptions),
         "received": dict(producer.received),
+        "received_on_connection": dict(producer.received - producer.received_earlier),
         "published": dict(producer.publisher.sent),
         "dropped": dict(producer.buffer.dropped),
         "resent": producer.publisher.resent,

@@ -78,6 +78,7 @@ class LiveProducer:
         self.subscriptions: frozenset[str] = frozenset(settings.subscriptions)
         self.buffer = EventBuffer(settings.producer_buffer_events)
         self.received: Counter[str] = Counter()
+        self.received_earlier: Counter[str] = Counter()
         self.feed: Feed | None = None
         self.wanted = asyncio.Event()
         self.wanted.set()
@@ -156,6 +157,7 @@ class LiveProducer:
                 raise
 
     async def _read_one_connection(self) -> None:
+        self.received_earlier = self.received.copy()
         feed = await open_feed(self.url, self._api_key, self.subscriptions)
         try:
             self.feed, self.connected_since_s = feed, clock.wall_s()
