@@ -1,5 +1,7 @@
 """A Faust app with the settings that the engine needs, each with its reason."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -26,6 +28,8 @@ def batched_app(
     settings: dict[str, Any] = {
         "broker": "batched://" + ";batched://".join(bootstrap_servers.split(",")),
         "store": "memory://",
+        # Nothing is kept there with tables in memory, but Faust makes the directory.
+        "datadir": str(Path(tempfile.gettempdir()) / f"{app_id}-faust"),
         "topic_partitions": partitions,
         # Topics are made and checked beforehand, all with one number of partitions.
         "topic_allow_declare": False,

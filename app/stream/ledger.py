@@ -39,6 +39,13 @@ class Ledger:
         while waiting and waiting[0].done:
             self._committable[tp] = waiting.popleft().next_offset
 
+    def acknowledge_end(self, tp: TP, next_offset: int) -> None:
+        """Acknowledge the stretch that ends before `next_offset`; one that is not known is ignored."""
+        for stretch in self._delivered.get(tp, ()):
+            if stretch.next_offset == next_offset:
+                self.acknowledge(tp, stretch)
+                return
+
     def committable(self, tp: TP) -> int | None:
         """The offset up to which everything is processed, None where nothing is known."""
         return self._committable.get(tp)

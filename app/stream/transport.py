@@ -6,6 +6,7 @@ It is found by the URL's scheme through the entry point `faust.transports`. Topi
 a `RecordBatchSchema` are batched; all others go on as Faust's aiokafka driver has them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -35,6 +36,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return {}
         if consumer._closed or consumer._fetcher._closed:
             raise ConsumerStoppedError
+        if self.app.rebalancing:
+            # Faust lets the sources go before it empties the streams' queues at the end of a
+            # recovery: what arrived in between would be lost, its offset passed over.
+            changelogs = self.app.tables.changelog_topics
+            active_partitions = {tp for tp in active_partitions or () if tp.topic in changelogs}
+            if not active_partitions:
+                await asyncio.sleep(internals.HELD_BACK_POLL_S)
+                return {}
         return await internals.fetched(consumer, active_partitions, timeout or 0.0, self.consumer.batched_topics)
 
 
@@ -65,9 +74,9 @@ class Consumer(driver.Consumer):
         if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
             await self.sleep(internals.HELD_BACK_POLL_S)
             return
-        found, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
-        if not found or self.should_stop:
+        found, active = await self._wait_next_records(timeout)
+        if not found or self.should_stop or self.app.consumer_generation_id != generation:
             return
         for tp, records in found.items():
             for message in self._messages(tp, records, generation):
@@ -109,6 +118,11 @@ class Consumer(driver.Consumer):
 
     def _new_offset(self, tp: TP) -> int | None:
         if tp.topic in self.batched_topics:
+            # Faust's compiled stream does not call `ack`: it writes what it finished here.
+            for offset in self._acked[tp]:
+                self.ledger.acknowledge_end(tp, offset + 1)
+            self._acked[tp].clear()
+            self._acked_index[tp].clear()
             return self.ledger.committable(tp)
         return super()._new_offset(tp)  # type: ignore[no-any-return]
 
@@ -128,6 +142,9 @@ class Consumer(driver.Consumer):
         assignment = self.assignment()
         for tp in assignment:
             self.ledger.forget(tp)
+            if tp.topic in self.batched_topics:
+                self._acked.pop(tp, None)
+                self._acked_index.pop(tp, None)
             offset = self._resume_at(tp)
             if offset is not None:
                 await self.seek(tp, offset)

@@ -48,3 +48,18 @@ def test_a_forgotten_partition_ignores_late_acknowledgements() -> None:
     ledger.acknowledge(TP0, stretch)
 
     assert ledger.committable(TP0) is None
+
+
+def test_a_stretch_is_acknowledged_by_where_it_ends_too() -> None:
+    """As the compiled stream of Faust does it, in whatever order."""
+    ledger = Ledger()
+    for end in (3, 7, 9):
+        ledger.deliver(TP0, end)
+    ledger.acknowledge_end(TP0, 7)
+    ledger.acknowledge_end(TP0, 100)
+
+    assert ledger.committable(TP0) is None
+
+    ledger.acknowledge_end(TP0, 3)
+
+    assert ledger.committable(TP0) == 7
