@@ -1,25 +1,44 @@
 """`tapereader`: the command line."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from app import __version__
-from app.errors import TapereaderError
-from app.settings import PREFIX, Settings, Source
+from app.console import DataDir, KafkaPort, configured, err, errors, out, progress, run
+from app.settings import Settings, Source
+
+#: Groups of commands, imported when they are asked for: the others should not wait for them.
+GROUPS = {
+    "config": "app.commands_config:config_app",
+    "topics": "app.commands_topics:topics_app",
+    "cache": "app.commands_cache:cache_app",
+    "dead-letters": "app.commands_dead_letters:dead_letters_app",
+}
+
+
+class _Root(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *GROUPS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        module, name = GROUPS[cmd_name].split(":")
+        command = get_command(getattr(import_module(module), name))
+        command.name = cmd_name
+        return command
+
 
 cli = typer.Typer(
+    cls=_Root,
     name="tapereader",
     help="Live scanners over the US-equities tape: Faust on Kafka, widgets over WebSocket.\n\n"
     "`tapereader up` starts everything on this machine and prints the address of the page. Without an API key "
@@ -30,14 +49,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-config_cli = typer.Typer(help="Show, document and check the settings.", no_args_is_help=True)
-topics_cli = typer.Typer(help="List, create and check the Kafka topics.", no_args_is_help=True)
-cli.add_typer(config_cli, name="config")
-cli.add_typer(topics_cli, name="topics")
-out, err = Console(), Console(stderr=True)
-
-DataDir = Annotated[Path | None, typer.Option(help="Directory of Kafka's and Redis's data and of the logs.")]
-KafkaPort = Annotated[int | None, typer.Option(help="Port of the Kafka that `up` starts.")]
 RedisPort = Annotated[int | None, typer.Option(help="Port of the Redis that `up` starts.")]
 HttpPort = Annotated[int | None, typer.Option(help="Port of the page, REST and WebSocket.")]
 
@@ -83,7 +94,7 @@ def up(
     """
     from app.local.up import Up
 
-    _run(lambda settings: Up(settings).run(), **ctx.params)
+    run(lambda settings: Up(settings).run(), **ctx.params)
 
 
 @cli.command()
@@ -91,7 +102,7 @@ def down(data_dir: DataDir = None) -> None:
     """Stop a running `tapereader up`."""
     from app.local.state import down as stop
 
-    with _errors():
+    with errors():
         settings = Settings.load(data_dir=data_dir)
         if stop(settings.data_dir):
             out.print("stopped")
@@ -107,7 +118,7 @@ def status(
     """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
     from app.local.state import read_state
 
-    with _errors():
+    with errors():
         settings = Settings.load(data_dir=data_dir)
         state = read_state(settings.data_dir)
         if state is None:
@@ -134,7 +145,7 @@ def doctor(data_dir: DataDir = None) -> None:
     """Look at this machine: is everything there that the platform needs?"""
     from app.local.doctor import examine
 
-    with _errors():
+    with errors():
         marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
         failed = False
         for finding in examine(Settings.load(data_dir=data_dir)):
@@ -149,22 +160,22 @@ def simulate() -> None:
     """Serve a simulated market: Massive's WebSocket and REST protocols on one port."""
     from producers.simulator import serve
 
-    _run(serve)
+    run(serve)
 
 
 @cli.command()
 def produce() -> None:
     """Bring the live feed into the raw topics (one process per Massive account)."""
-    from producers.live import run
+    from producers.live import run as bring
 
-    _run(run)
+    run(bring)
 
 
 @cli.command()
 def worker() -> None:
     """Run one worker; start more for more partitions at a time. Same as `faust -A app.main worker`."""
-    with _errors():
-        _configured()
+    with errors():
+        configured()
         from app.main import run_worker
 
         run_worker()
@@ -173,10 +184,10 @@ def worker() -> None:
 @cli.command()
 def gateway() -> None:
     """Serve the page, REST and WebSocket."""
-    with _errors():
-        from app.gateway.server import run
+    with errors():
+        from app.gateway.server import run as serve
 
-        run(_configured())
+        serve(configured())
 
 
 @cli.command()
@@ -188,11 +199,11 @@ def record(
     from producers.record import record as write
 
     async def job(settings: Settings) -> None:
-        with _progress("recording") as advance:
+        with progress("recording") as advance:
             count = await write(settings.bootstrap_servers, file, progress=advance)
         out.print(f"{count:,} events in {file}")
 
-    _run(job, kafka_port=kafka_port)
+    run(job, kafka_port=kafka_port)
 
 
 @cli.command()
@@ -210,13 +221,13 @@ def replay(
     from producers.replay import replay as play
 
     async def job(settings: Settings) -> None:
-        with _progress("replaying") as advance:
+        with progress("replaying") as advance:
             sent = await play(
                 settings.bootstrap_servers, file, speed=_speed(speed), reference=reference, progress=advance
             )
         out.print("  ".join(f"{name} {count:,}" for name, count in sorted(sent.items())))
 
-    _run(job, kafka_port=kafka_port)
+    run(job, kafka_port=kafka_port)
 
 
 def _speed(text: str) -> float | None:
@@ -231,95 +242,7 @@ def _speed(text: str) -> float | None:
     return value
 
 
-@config_cli.command("show")
-def config_show() -> None:
-    """The settings in force, secrets hidden."""
-    from app.telemetry import mask
-
-    with _errors():
-        settings = Settings.load()
-        shown = settings.as_environment()
-        for name in type(settings).model_fields:
-            secret = isinstance(getattr(settings, name), SecretStr)
-            value = "**********" if secret else mask(shown.get(f"{PREFIX}{name.upper()}", ""))
-            out.print(f"{PREFIX}{name.upper()}={escape(value)}", highlight=False, soft_wrap=True)
-
-
-@config_cli.command("doc")
-def config_doc() -> None:
-    """Every setting: its environment variable, default and meaning."""
-    table = Table("variable", "default", "meaning", box=None, header_style="bold")
-    for name, found in Settings.model_fields.items():
-        table.add_row(f"{PREFIX}{name.upper()}", str(found.default), found.description or "")
-    out.print(table)
-
-
-@config_cli.command("check")
-def config_check() -> None:
-    """Check the environment's settings; the exit code is 1 when one is wrong."""
-    with _errors():
-        Settings.load()
-        out.print("the settings are right")
-
-
-@topics_cli.command("list")
-def topics_list() -> None:
-    """The topics that the platform uses."""
-    from app.topics import ALL_TOPICS
-
-    table = Table("topic", "key", "cleanup", "what", box=None, header_style="bold")
-    for spec in ALL_TOPICS:
-        table.add_row(spec.name, spec.key, spec.cleanup, spec.describes)
-    out.print(table)
-
-
-@topics_cli.command("create")
-def topics_create(kafka_port: KafkaPort = None) -> None:
-    """Create the topics that are missing and check the others."""
-    from app.topic_admin import ensure_topics
-    from app.topics import ALL_TOPICS
-
-    async def job(settings: Settings) -> None:
-        made = await ensure_topics(
-            settings.bootstrap_servers, ALL_TOPICS, settings.partitions, settings.replication_factor
-        )
-        out.print(f"{len(made)} made, {len(ALL_TOPICS) - len(made)} there already")
-
-    _run(job, kafka_port=kafka_port)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """One clear sentence and exit code 1 instead of a traceback, for what is known to go wrong."""
-    try:
-        yield
-    except (TapereaderError, OSError) as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-
-
-def _configured(**given: Any) -> Settings:
-    from app.telemetry import configure
-
-    settings = Settings.load(**given)
-    configure(settings)
-    return settings
-
-
-def _run(job: Callable[[Settings], Coroutine[Any, Any, None]], **given: Any) -> None:
-    with _errors():
-        asyncio.run(job(_configured(**given)))
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; gives the function that moves it."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def main() -> None:
     """Entry point."""
-    cli()
+    # Named here: as `python -m app` it would call itself that in its help.
+    cli(prog_name="tapereader")

@@ -1,12 +1,17 @@
 """Creates the topics, or checks that they are as declared."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from app.errors import StartupError, TopicMismatch
 from app.topics import TopicSpec
+
+#: What must be as declared for the platform to work; how long records are kept is the operator's.
+_CHECKED = ("cleanup.policy", "max.message.bytes")
 
 
 async def ensure_topics(
@@ -14,35 +19,88 @@ async def ensure_topics(
 ) -> list[str]:
     """Create what is missing and check the rest; the names of those that were made.
 
-    Raises `TopicMismatch` where a topic has another number of partitions than told, and
-    `StartupError` where a topic cannot be made.
+    Raises `TopicMismatch` where a topic is not as declared, `StartupError` where one cannot be made,
+    and aiokafka's `KafkaConnectionError` where no broker answers.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        wanted = {spec.name: 1 if spec.single_partition else partitions for spec in specs}
+    declared = list(specs)
+    async with _admin(bootstrap_servers) as admin:
         existing = set(await admin.list_topics())
-        missing = [spec for spec in specs if spec.name not in existing]
+        missing = [spec for spec in declared if spec.name not in existing]
         if missing:
-            response = await admin.create_topics(
-                [
-                    NewTopic(spec.name, wanted[spec.name], replication_factor, topic_configs=dict(spec.config()))
-                    for spec in missing
-                ]
-            )
-            for name, code, *rest in response.topic_errors:
-                error = for_code(code)
-                if code and error is not TopicAlreadyExistsError:
-                    raise StartupError(f"topic {name} could not be created: {error.__name__} {rest[0] if rest else ''}")
-        present = [name for name in wanted if name in existing]
-        if present:
-            for found in await admin.describe_topics(present):
-                name, count = found["topic"], len(found["partitions"])
-                if count != wanted[name]:
-                    raise TopicMismatch(
-                        f"topic {name}: expected {wanted[name]} partitions, was {count}; set TAPEREADER_PARTITIONS="
-                        f"{count}, or see docs/operations.md on adding partitions"
-                    )
+            await _create(admin, missing, partitions, replication_factor)
+        await _check(admin, [spec for spec in declared if spec.name in existing], partitions)
         return [spec.name for spec in missing]
+
+
+async def check_topics(bootstrap_servers: str, specs: Iterable[TopicSpec], partitions: int) -> None:
+    """Raise `TopicMismatch` where a topic is missing or not as declared."""
+    declared = list(specs)
+    async with _admin(bootstrap_servers) as admin:
+        existing = set(await admin.list_topics())
+        for spec in declared:
+            if spec.name not in existing:
+                raise TopicMismatch(f"topic {spec.name}: expected it to exist; make it by `tapereader topics create`")
+        await _check(admin, declared, partitions)
+
+
+@asynccontextmanager
+async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await admin.start()
+        yield admin
     finally:
         await admin.close()
+
+
+def _partitions(spec: TopicSpec, partitions: int) -> int:
+    return 1 if spec.single_partition else partitions
+
+
+async def _create(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], partitions: int, replication_factor: int
+) -> None:
+    response = await admin.create_topics(
+        [
+            NewTopic(spec.name, _partitions(spec, partitions), replication_factor, topic_configs=dict(spec.config()))
+            for spec in specs
+        ]
+    )
+    for name, code, *rest in response.topic_errors:
+        error = for_code(code)
+        # Another process may be making them at the same time.
+        if code and error is not TopicAlreadyExistsError:
+            raise StartupError(f"topic {name} could not be created: {error.__name__} {rest[0] if rest else ''}")
+
+
+async def _check(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], partitions: int) -> None:
+    if not specs:
+        return
+    by_name = {spec.name: spec for spec in specs}
+    for found in await admin.describe_topics(list(by_name)):
+        name, count = found["topic"], len(found["partitions"])
+        expected = _partitions(by_name[name], partitions)
+        if count != expected:
+            raise TopicMismatch(
+                f"topic {name}: expected {expected} partitions, was {count}; set TAPEREADER_PARTITIONS="
+                f"{count}, or see docs/operations.md on adding partitions"
+            )
+    for name, config in (await _configs(admin, list(by_name))).items():
+        for setting in _CHECKED:
+            wanted, was = by_name[name].config()[setting], config.get(setting)
+            if was != wanted:
+                raise TopicMismatch(
+                    f"topic {name}: expected {setting}={wanted}, was {was}; set it by `kafka-configs --alter "
+                    f"--entity-type topics --entity-name {name} --add-config {setting}={wanted}`"
+                )
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    found: dict[str, Mapping[str, str]] = {}
+    for answer in answers:
+        for code, message, _, name, entries in answer.resources:
+            if code:
+                raise StartupError(f"topic {name} could not be described: {for_code(code).__name__} {message or ''}")
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found

@@ -107,7 +107,10 @@ class Observer:
         if not followed:
             return None
         begins = await consumer.beginning_offsets([part for part in ends if part.topic in followed])
-        return sum(max(int(ends[part]) - max(reached.get(part, 0), int(begin)), 0) for part, begin in begins.items())
+        lag = 0
+        for part, begin in begins.items():
+            lag += max(ends[part] - max(reached.get(part, 0), begin), 0)
+        return lag
 
     async def _clients(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         servers = self._settings.bootstrap_servers

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from app.local.observe import Observer
 from app.local.preflight import check_disk, check_ports
 from app.local.redis import LocalRedis, executable
 from app.settings import Settings
-from app.topic_admin import ensure_topics
+from app.topic_admin import check_topics, ensure_topics
 from app.topics import ALL_TOPICS, LEADERBOARDS, MAX_MESSAGE_BYTES, TRADES, TopicSpec
 from tests.conftest import free_port
 from tests.eventually import eventually
@@ -147,8 +148,13 @@ async def test_topics_are_made_as_declared_and_checked_the_second_time(broker_ur
         f"{unique}.single": 1,
     }
 
+    await check_topics(broker_url, specs, 3)
     with pytest.raises(TopicMismatch, match=rf"{unique}\.deleted: expected 4 partitions, was 3"):
         await ensure_topics(broker_url, specs, 4)
+    with pytest.raises(TopicMismatch, match=rf"{unique}\.deleted: expected cleanup.policy=compact, was delete"):
+        await ensure_topics(broker_url, [replace(specs[0], cleanup="compact")], 3)
+    with pytest.raises(TopicMismatch, match=rf"{unique}\.absent: expected it to exist"):
+        await check_topics(broker_url, [replace(specs[0], name=f"{unique}.absent")], 3)
 
 
 async def test_the_observer_sees_events_rates_and_the_lag_of_the_workers(broker_url: str, unique: str) -> None:
@@ -235,6 +241,7 @@ async def test_the_command_line_makes_and_lists_the_topics(broker_url: str) -> N
         ).stdout  # fmt: skip
 
     await eventually(lambda: "there already" in tapereader("topics", "create"), timeout_s=50)
+    assert f"{len(ALL_TOPICS)} topics are as declared" in tapereader("topics", "check")
     listed = tapereader("topics", "list")
     assert [spec.name for spec in ALL_TOPICS if spec.name not in listed] == []
 

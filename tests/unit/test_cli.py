@@ -9,10 +9,12 @@ import pytest
 
 from app import __version__
 from app.settings import PREFIX, Settings
+from tests.conftest import free_port
 
 COMMANDS = (
-    "up", "down", "status", "doctor", "simulate", "produce", "worker", "gateway", "record", "replay", "config", "topics"
-)  # fmt: skip
+    *("up", "down", "status", "doctor", "simulate", "produce", "worker", "gateway", "record", "replay"),
+    *("config", "topics", "cache", "dead-letters"),
+)
 
 
 def tapereader(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -92,4 +94,19 @@ def test_replay_refuses_a_speed_that_is_none(tmp_path: Path, speed: str) -> None
     answer = tapereader("replay", str(tmp_path / "tape.ndjson"), "--speed", speed)
     assert answer.returncode != 0
     assert "expected a number above 0, or max" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["config", "topics", "cache", "dead-letters"])
+def test_every_group_of_commands_has_help(name: str) -> None:
+    answer = tapereader(name, "--help")
+    assert answer.returncode == 0, answer.stderr
+    assert f"tapereader {name}" in answer.stdout
+
+
+def test_a_kafka_that_is_not_there_is_one_clear_sentence() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    answer = tapereader("topics", "check", KAFKA_BOOTSTRAP_SERVERS=address)
+    assert answer.returncode == 1
+    assert f"Kafka at {address} does not answer" in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -1,0 +1,41 @@
+"""`tapereader config show|doc|check`: the settings."""
+
+import typer
+from pydantic import SecretStr
+from rich.markup import escape
+from rich.table import Table
+
+from app.console import errors, out
+from app.settings import PREFIX, Settings
+from app.telemetry import mask
+
+config_app = typer.Typer(help="Show, document and check the settings.", no_args_is_help=True)
+
+
+@config_app.command("show")
+def config_show() -> None:
+    """The settings in force, secrets hidden."""
+    with errors():
+        settings = Settings.load()
+        shown = settings.as_environment()
+        for name in type(settings).model_fields:
+            secret = isinstance(getattr(settings, name), SecretStr)
+            value = "**********" if secret else mask(shown.get(f"{PREFIX}{name.upper()}", ""))
+            out.print(f"{PREFIX}{name.upper()}={escape(value)}", highlight=False, soft_wrap=True)
+
+
+@config_app.command("doc")
+def config_doc() -> None:
+    """Every setting: its environment variable, default and meaning."""
+    table = Table("variable", "default", "meaning", box=None, header_style="bold")
+    for name, found in Settings.model_fields.items():
+        table.add_row(f"{PREFIX}{name.upper()}", str(found.default), found.description or "")
+    out.print(table)
+
+
+@config_app.command("check")
+def config_check() -> None:
+    """Check the environment's settings; the exit code is 1 when one is wrong."""
+    with errors():
+        Settings.load()
+        out.print("the settings are right")
