@@ -23,6 +23,7 @@ from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.store import PartitionedStore
 from app.stream.view import PartitionView
+from app.stream.watchdog import end_soon
 
 log = structlog.get_logger(__name__)
 Row = TypeVar("Row")
@@ -181,12 +182,15 @@ class BatchedTable(faust.Table, Generic[Row]):
                 await self.dead_letters.send(letters)
             for flush in flushes:
                 metadata = await flush.future
-                self._under_way[flush.state.partition].remove(flush)
+                under_way = self._under_way.get(flush.state.partition)
+                if under_way is not None and flush in under_way:  # not so when the partition was lost meanwhile
+                    under_way.remove(flush)
                 self._check_place(flush, metadata.offset)
             if message is not None:
                 message.ack(self.app.consumer)
         except Exception as error:
             log.error("flush_failed", table=self.name, error=repr(error))
+            end_soon()
             await self.crash(error)
 
     def _check_place(self, flush: _Flush, offset: int) -> None:

@@ -4,6 +4,8 @@ Consumers are known to stop silently: partitions that no longer move, a recovery
 record that was compacted away. A process that is up is not a process that works.
 """
 
+import os
+import threading
 from typing import Any
 
 import structlog
@@ -13,6 +15,20 @@ from app import clock
 from app.errors import StalledError
 
 log = structlog.get_logger(__name__)
+
+#: A crashed worker has this long to stop in order: longer than a flush takes, shorter than anyone waits.
+STOP_WITHIN_S = 8.0
+
+
+def end_soon(after_s: float = STOP_WITHIN_S) -> None:
+    """End the process with code 1 after some seconds, whatever it still waits for.
+
+    A crash stops Faust's services one by one, and one that waits for what never comes would keep the
+    partitions.
+    """
+    timer = threading.Timer(after_s, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
 
 
 class Progress:
@@ -59,6 +75,7 @@ class Watchdog(Service):
                     f"(positions: {position}); the worker ends and is to be started again"
                 )
                 log.error("worker_stalled", error=str(error))
+                end_soon()
                 await self.crash(error)
 
     def _observe(self) -> tuple[int, object]:
