@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 
 class Record(Protocol):
     """What aiokafka's record parser yields; times are Unix epoch ms."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
 
 
 class Undecodable(NamedTuple):
@@ -99,5 +105,4 @@ class RecordBatch:
 
 def where(batch: RecordBatch, index: int = 0) -> str:
     """`topic[partition]@offset` of one record, for logs and dead letters."""
-    record: Any = batch.records[index]
-    return f"{batch.topic}[{batch.partition}]@{record.offset}"
+    return f"{batch.topic}[{batch.partition}]@{batch.records[index].offset}"

@@ -93,7 +93,7 @@ async def test_the_committed_offset_reaches_the_end_of_an_idle_partition(
 
         async def committed() -> bool:
             ends = await consumer.end_offsets(parts)
-            return {part: await consumer.committed(part) for part in parts} == ends
+            return bool({part: await consumer.committed(part) for part in parts} == ends)
 
         await eventually(committed, timeout_s=20)
     finally:
