@@ -22,7 +22,9 @@ def services() -> dict[str, Any]:
 
 
 def test_every_variable_of_ours_is_a_setting(services: dict[str, Any]) -> None:
-    names = {name for service in services.values() for name in service["environment"] if name.startswith(PREFIX)}
+    names = {
+        name for service in services.values() for name in service.get("environment", ()) if name.startswith(PREFIX)
+    }
     assert names <= {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
