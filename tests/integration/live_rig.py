@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,7 +47,8 @@ class Rig:
 
     async def records(self) -> list[Any]:
         """The records since `begin`, in order within a partition."""
-        ends, found = await self._consumer.end_offsets(self.parts), []
+        ends = await self._consumer.end_offsets(self.parts)
+        found: list[Any] = []
         self._consumer.assign(self.parts)
         for part in self.parts:
             self._consumer.seek(part, self.begins[part])
@@ -87,20 +88,37 @@ class Rig:
         wanted = self.producer.received.total() + events
         await eventually(lambda: self.producer.received.total() >= wanted)
 
-    async def quiesced(self) -> Counter[str]:
-        """Stop the market's clock; the records by topic once as many are there as events were sent."""
+    async def settled(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Stop the market's clock and wait until the condition holds for all that is sent nevertheless."""
         self.simulator.clock.pause()
-        seen: list[Counter[str]] = []
+        seen: list[int] = []
 
-        async def all_there() -> bool:
+        def holds() -> bool:
             # What was due at the pause may be sent a tick later: two looks further apart than that.
-            sent, written = self.events_sent(), await self.written()
-            seen.append(sent)
-            there = Counter({name: written[name] for name in EVENT_TYPES.values() if written[name]})
-            return there == sent and seen[-2:] == [sent, sent]
+            seen.append(self.simulator.feed.sent.total())
+            return condition() and seen[-2:] == seen[-1:] * 2
 
-        await eventually(all_there)
-        return await self.written()
+        await eventually(holds, timeout_s=timeout_s)
+
+    async def quiesced(self) -> Counter[str]:
+        """Stop the market's clock; the records by topic once all that was sent is acknowledged.
+
+        Fails unless as many are there as events were sent.
+        """
+        producer = self.producer
+        await self.settled(
+            lambda: (
+                all(
+                    producer.received[name] == count
+                    for name, count in self.simulator.feed.sent.items()
+                    if name in EVENT_TYPES
+                )
+                and producer.publisher.sent == producer.received
+            )
+        )
+        written = await self.written()
+        assert Counter({name: written[name] for name in EVENT_TYPES.values() if written[name]}) == self.events_sent()
+        return written
 
 
 @asynccontextmanager
@@ -111,15 +129,13 @@ async def live_rig(broker_url: str, *, connect: bool = True, **given: Any) -> As
         Simulator(symbols=40, seed=7, start="10:00", events_per_s=2000) as simulator,
         Publisher(broker_url) as publisher,
     ):
-        settings = Settings(
-            **{
-                "source": Source.SIMULATOR,
-                "simulator_port": simulator.port,
-                "silence_timeout_s": 15.0,
-                "market_poll_s": 0.1,
-            }
-            | given
-        )
+        values: dict[str, Any] = {
+            "source": Source.SIMULATOR,
+            "simulator_port": simulator.port,
+            "silence_timeout_s": 15.0,
+            "market_poll_s": 0.1,
+        }
+        settings = Settings(**(values | given))
         if not connect:
             await simulator.feed.misbehave(FaultRequest(market="closed"))
         producer = LiveProducer(settings, publisher)

@@ -161,11 +161,12 @@ async def test_a_topic_that_is_not_there_is_named(broker_url: str, tmp_path: Pat
 async def test_a_span_that_is_active_goes_along(broker_url: str, raw_topics: None, unique: str) -> None:
     """As W3C trace context in the record's headers; without tracing there is none."""
     trace_id, key = 0x0AF7651916CD43DD8448EB211C80319C, unique.encode()
+    value = b'{"ev":"XYZ","sym":"%s"}' % key
     context = trace.SpanContext(trace_id, 0xB7AD6B7169203331, False, trace.TraceFlags(1))
     async with Publisher(broker_url) as publisher:
-        await publisher.publish([(Routed("massive.unknown", key, b"{}", "XYZ"), 1)])
+        await publisher.publish([(Routed("massive.unknown", key, value, "XYZ"), 1)])
         with trace.use_span(trace.NonRecordingSpan(context)):
-            await publisher.publish([(Routed("massive.unknown", key, b"{}", "XYZ"), 2)])
+            await publisher.publish([(Routed("massive.unknown", key, value, "XYZ"), 2)])
     first, second = [record for record in await read_all(broker_url, "massive.unknown") if record.key == key]
     assert [name for name, _ in first.headers] == ["received_ns"]
     assert f"{trace_id:032x}" in dict(second.headers)["traceparent"].decode()
