@@ -71,7 +71,9 @@ class MassiveRest:
         self.guard = Guarded(
             "rest", settings.rest_breaker_failures, settings.rest_breaker_open_s, _is_their_fault, _refused
         )
-        self._around = chain(Logged("rest"), Retried(settings.rest_attempts, settings.rest_backoff_s, self._pause))
+        self._around = chain(
+            Logged("rest", _is_answer), Retried(settings.rest_attempts, settings.rest_backoff_s, self._pause)
+        )
 
     @classmethod
     @asynccontextmanager
@@ -191,8 +193,8 @@ class MassiveRest:
             raise _garbage(path, error) from error
 
     async def _note(self, error: RestError) -> None:
-        if error.status == 404:
-            return  # an answer, not a failure
+        if _is_answer(error):
+            return
         self._statistics.rest_errors += 1
         self._instruments.error.add(1, {"reason": error.kind})
         if error.kind == "timeout":
@@ -217,6 +219,11 @@ def _positive(number: float | None) -> bytes | None:
 
 def _is_their_fault(error: Exception) -> bool:
     return isinstance(error, RestError) and (error.passing or error.kind == "garbage")
+
+
+def _is_answer(error: Exception) -> bool:
+    # 404 says that the vendor has none.
+    return isinstance(error, RestError) and error.status == 404
 
 
 def _refused() -> RestError:

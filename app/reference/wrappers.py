@@ -33,17 +33,19 @@ class Wrapper(Protocol):
 
 
 class Logged:
-    """Logs calls that fail, at most one line in 10 s for each sort of failure."""
+    """Logs calls that fail, at most one line in 10 s for each sort of failure; `answers` are no failures."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._logged = what, dict[str, tuple[float, int]]()
+    def __init__(self, what: str, answers: Callable[[Exception], bool] = lambda _: False) -> None:
+        self._what, self._answers = what, answers
+        self._logged = dict[str, tuple[float, int]]()
 
     async def __call__(self, name: str, call: Call[T]) -> T:
         """Make the call; its failure goes on to the caller."""
         try:
             return await call()
         except Exception as error:
-            self._note(name, error)
+            if not self._answers(error):
+                self._note(name, error)
             raise
 
     def _note(self, name: str, error: Exception) -> None:
