@@ -109,7 +109,7 @@ async def reads(settings: Settings) -> None:
         async with Redis.from_url(settings.redis_address) as client:
 
             async def plain() -> Any:
-                return json.loads(await client.get(key))
+                return json.loads(await client.get(key) or b"null")
 
             show("redis-py asyncio + json", *await timed(plain))
             show(f"redis-py asyncio + json, {CONCURRENT} at once", *await timed(plain, CONCURRENT))
@@ -121,10 +121,10 @@ async def others(settings: Settings, key: str) -> None:
     with redis.Redis.from_url(settings.redis_address) as blocking:
 
         async def block() -> Any:
-            return json.loads(blocking.get(key))  # type: ignore[arg-type] # annotated for both clients
+            return json.loads(blocking.get(key))
 
         show("redis-py blocking + json (holds the loop up)", *await timed(block))
-        value = json.loads(blocking.get(key))  # type: ignore[arg-type]
+        value = json.loads(blocking.get(key))
     async with KeyValueRedis(url=settings.redis_address) as store:
         await store.put("AAPL", value, collection="snapshots", ttl=600)
         show("py-key-value RedisStore", *await timed(lambda: store.get("AAPL", collection="snapshots")))
