@@ -21,6 +21,7 @@ ROUNDS = int(os.environ.get("DIFFERENTIAL_ROUNDS", "5"))
 EVENTS_PER_ROUND = 4000
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120 + 30 * ROUNDS)
 async def test_killed_workers_leave_the_tables_of_a_calm_run(tmp_path: Path) -> None:
     """Windows, ranges, halts, best bid and offer count each event once; no alert is lost."""

@@ -141,7 +141,12 @@ async def test_a_recording_that_follows_holds_what_came_meanwhile(
         for n in range(3):
             value = b'{"ev":"XYZ","sym":"%s","n":%d}' % (unique.encode(), n)
             await publisher.publish([(Routed("massive.unknown", unique.encode(), value, "XYZ"), n)])
-            await eventually(lambda wanted=before + n + 1: totals[-1] >= wanted)
+            wanted = before + n + 1
+
+            def followed(wanted: int = wanted) -> bool:
+                return totals[-1] >= wanted
+
+            await eventually(followed)
     following.cancel()
     await asyncio.wait({following})
 
