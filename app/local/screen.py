@@ -73,7 +73,7 @@ class Screen:
         )
 
     def _panel(self, address: str, observation: Observation, processes: Sequence[ManagedProcess]) -> Panel:
-        summary = Table.grid(padding=(0, 3))
+        summary = Table.grid(padding=(0, 2))
         workers = [process for process in processes if process.name.startswith("worker")]
         summary.add_row(
             Text.assemble(("events in ", "dim"), (f"{observation.events_in_per_s:,.0f}/s", "bold")),
@@ -82,16 +82,22 @@ class Screen:
             Text.assemble(("symbols ", "dim"), (_count(observation.symbols), "bold")),
             Text.assemble(("workers ", "dim"), (f"{sum(p.alive for p in workers)}/{len(workers)}", "bold")),
         )
-        rates = Table("topic", "records", "per second", box=None, header_style="dim", padding=(0, 3, 0, 0))
+        # Without wrapping, and as narrow as a terminal of 80 columns wants it.
+        rates = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
+        rates.add_column("topic", no_wrap=True, min_width=22)
+        for name in ("records", "per s"):
+            rates.add_column(name, no_wrap=True, justify="right")
         for spec in (*topics.RAW_TOPICS, *topics.PUBLIC_TABLES):
             rates.add_row(
                 spec.name, f"{observation.ends.get(spec.name, 0):,}", f"{observation.rates.get(spec.name, 0.0):,.0f}"
             )
-        parts = Table("process", "pid", "state", "restarts", box=None, header_style="dim", padding=(0, 3, 0, 0))
+        parts = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
+        for name in ("process", "pid", "state", "again"):
+            parts.add_column(name, no_wrap=True)
         for process in processes:
             state = Text("running", "green") if process.alive else Text(f"ended ({process.last_code})", "red")
             parts.add_row(process.name, str(process.pid or "-"), state, str(process.restarts))
-        both = Table.grid(padding=(0, 4))
+        both = Table.grid(padding=(0, 1))
         both.add_row(rates, parts)
         warnings = [Text(f"! {warning}", "red") for warning in self._warnings]
         if observation.error:
