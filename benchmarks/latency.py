@@ -9,7 +9,6 @@ clock, so the figures include the reading. Runs of the load itself are paced eve
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -79,10 +78,8 @@ def main() -> None:
         command = [sys.executable, "-m", "benchmarks.systems", "engine", bootstrap, topic, str(10**9)]
         running = subprocess.Popen([*command, str(given.partitions), group], stderr=subprocess.DEVNULL)
         time.sleep(5)
-        loading = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.latency", "--load", bootstrap, topic, "--rate", str(given.rate), "--seconds", f"{given.seconds + 2}"],  # fmt: skip
-            env=os.environ,
-        )
+        options = ["--rate", str(given.rate), "--seconds", f"{given.seconds + 2}"]
+        loading = subprocess.Popen([sys.executable, "-m", "benchmarks.latency", "--load", bootstrap, topic, *options])
         found = asyncio.run(read(bootstrap, f"{group}-changelog", given.seconds, given.partitions))
         for process in (loading, running):
             process.kill()

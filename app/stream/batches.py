@@ -20,7 +20,6 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
-
 class Undecodable(NamedTuple):
     """A stretch of a partition that Kafka delivered and no codec here could read."""
 
