@@ -44,7 +44,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if not active_partitions:
                 await asyncio.sleep(internals.HELD_BACK_POLL_S)
                 return {}
-        return await internals.fetched(consumer, active_partitions, timeout or 0.0, self.consumer.batched_topics)
+        found = await internals.fetched(consumer, active_partitions, timeout or 0.0, self.consumer.batched_topics)
+        # Assignments change in this thread: what was read now is of the generation of now.
+        self.consumer.read_generation = self.app.consumer_generation_id
+        return found
 
 
 class Consumer(driver.Consumer):
@@ -55,6 +58,8 @@ class Consumer(driver.Consumer):
         #: Names of the topics that are delivered in batches.
         self.batched_topics: set[str] = set()
         self.ledger = Ledger()
+        #: Generation of the group in which the last records were read.
+        self.read_generation = 0
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -74,8 +79,8 @@ class Consumer(driver.Consumer):
         if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
             await self.sleep(internals.HELD_BACK_POLL_S)
             return
-        generation = self.app.consumer_generation_id
         found, active = await self._wait_next_records(timeout)
+        generation = self.read_generation
         if not found or self.should_stop or self.app.consumer_generation_id != generation:
             return
         for tp, records in found.items():
