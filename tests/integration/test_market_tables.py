@@ -74,6 +74,7 @@ async def test_the_real_day_through_a_worker(tmp_path: Path, tape_dir: Path) -> 
             assert await _settled(bootstrap, topics.NBBO) == {
                 symbol: msgspec.to_builtins(row) for symbol, row in day.nbbo.items()
             }
+            await _rows_and_boards_are(bootstrap, expected)
             await _tapes_are_whole(bootstrap, day)
             await _alerts_are_those_of_the_rules(bootstrap, day)
             await _the_example_reads_it(bootstrap, day)
@@ -86,6 +87,19 @@ async def test_the_real_day_through_a_worker(tmp_path: Path, tape_dir: Path) -> 
         assert sessions["regular"] == [row.regular_session_high, row.regular_session_low]
         assert sessions["pre_market"] == [row.pre_market_high, row.pre_market_low]
         assert sessions["after_hours"] == [row.after_hours_high, row.after_hours_low]
+
+
+async def _rows_and_boards_are(bootstrap: str, expected: dict[str, Any]) -> None:
+    async def boards_are() -> bool:
+        boards = await table(bootstrap, topics.LEADERBOARDS)
+        found = {name: [entry["symbol"] for entry in board["entries"]] for name, board in boards.items()}
+        return bool({name: found.get(name) for name in expected["boards"]} == expected["boards"])
+
+    await eventually(boards_are, timeout_s=30, interval_s=1)
+    rows = await table(bootstrap, topics.MARKET_QUOTES)
+    for symbol, figures in expected["rows"].items():
+        # The expected figures are rounded to 4 decimals.
+        assert {name: rows[symbol][name] for name in figures} == pytest.approx(figures, abs=6e-5)
 
 
 def _windows_of(summary: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
