@@ -158,7 +158,7 @@ async def test_topics_are_made_as_declared_and_checked_the_second_time(broker_ur
 
 
 async def test_the_observer_sees_events_rates_and_the_lag_of_the_workers(broker_url: str, unique: str) -> None:
-    await ensure_topics(broker_url, ALL_TOPICS, 2)
+    await ensure_topics(broker_url, ALL_TOPICS, 4)
     observer = Observer(Settings.load(kafka_bootstrap_servers=broker_url, app_id=unique, http_port=free_port()))
     producer = AIOKafkaProducer(bootstrap_servers=broker_url)
     worker = AIOKafkaConsumer(
@@ -230,7 +230,7 @@ def test_the_doctor_looks_at_java_and_the_jars_too(tmp_path: Path) -> None:
 
 async def test_the_command_line_makes_and_lists_the_topics(broker_url: str) -> None:
     environment = {
-        "PATH": "/usr/bin", "KAFKA_BOOTSTRAP_SERVERS": broker_url, "COLUMNS": "200", "TAPEREADER_PARTITIONS": "2"
+        "PATH": "/usr/bin", "KAFKA_BOOTSTRAP_SERVERS": broker_url, "COLUMNS": "200", "TAPEREADER_PARTITIONS": "4"
     }  # fmt: skip
 
     def tapereader(*arguments: str) -> str:
