@@ -171,7 +171,7 @@ async def test_the_observer_sees_events_rates_and_the_lag_of_the_workers(broker_
         assert before.lag is None
         await worker.commit({part: await worker.position(part) for part in worker.assignment()})
         for number in range(30):
-            await producer.send_and_wait(TRADES.name, b"{}", key=b"AAPL", partition=number % 2)
+            await producer.send_and_wait(TRADES.name, b'{"ev":"T","sym":"AAPL"}', key=b"AAPL", partition=number % 2)
         await producer.send_and_wait(LEADERBOARDS.name, b"{}", key=b"top_volume")
 
         found = await observer.look()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from producers.replay import replay
 from producers.routing import Routed
 from tests.consistency.harness import read_all
 from tests.eventually import eventually
+from tests.integration.workers import own_broker
 
 
 async def raw_values(
@@ -29,6 +30,13 @@ async def raw_values(
     for spec in specs:
         found.update((spec.name, record.value) for record in await read_all(broker_url, spec.name))
     return found
+
+
+@pytest.fixture(scope="module")
+def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of this module's own: what other tests leave in the raw topics would be recorded too."""
+    with own_broker(tmp_path_factory.mktemp("replay") / "kafka") as bootstrap:
+        yield bootstrap
 
 
 @pytest.fixture
