@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.local.kafka import LocalKafka
 from app.local.redis import LocalRedis
 
 pytest_plugins = ["tests.skips"]
+
+# The same examples in every run, and no judgement of how long a busy machine takes to draw them.
+settings.register_profile("tapereader", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tapereader")
 
 _counter = itertools.count(1)
 SHARED_TAPE = Path(__file__).parents[2] / "shared" / "tape"
