@@ -89,12 +89,16 @@ def test_a_broker_that_ends_while_it_starts_says_why(tmp_path: Path) -> None:
 def test_redis_goes_on_with_what_it_saved(tmp_path: Path) -> None:
     server = LocalRedis(tmp_path / "redis", free_port())
     try:
-        for expected in (None, b"kept"):
+        for before, after in ((None, b"first"), (b"first", b"second"), (b"second", b"third")):
             server.start()
             server.wait_ready()
             with redis.Redis(port=server.port) as client:
-                assert client.get("name") == expected
-                client.set("name", "kept")
+                assert client.get("name") == before
+                client.set("name", after)
+            if after == b"second":  # killed, not stopped
+                assert server.process.process is not None
+                server.process.process.kill()
+                server.process.process.wait(10)
             server.stop()
     finally:
         server.stop()
