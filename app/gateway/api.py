@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.gateway import problems, rest
+from app.gateway import problems, rest, routes_tables
 from app.gateway.gateway import Gateway
 from app.gateway.session import SocketEndpoint
 from app.settings import Settings
@@ -80,6 +80,7 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     api.state.gateway = served
     problems.install(api)
     api.include_router(rest.router)
+    api.include_router(routes_tables.router)
     _add_health(api)
     endpoint = SocketEndpoint(served.view, served.hub, served.access, slow_s=settings.gateway_slow_client_s)
     api.router.routes.append(WebSocketRoute("/ws", endpoint))
