@@ -57,7 +57,7 @@ class DeltaLog:
         gone = {name: msgspec.Raw(b"null") for name in old if name not in row}
         if not changed and not gone:
             return None
-        named = {name: row[name] for name in ("key", "symbol") if name in row}
+        named: RawRow = {name: row[name] for name in ("key", "symbol") if name in row}
         return encode_row({**named, **changed, **gone})
 
 
