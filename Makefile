@@ -48,11 +48,17 @@ format: setup ## put the code into the format that `check` wants
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -m 'long or not long'
 
+BENCHMARKS := engine recovery latency trade_windows platform cache reference_delay
+
 bench: setup ## every benchmark; writes benchmarks/results
 	@$(UV) sync --frozen --inexact --quiet --group bench
-	@.venv/bin/python -m benchmarks.engine
+	@number=0; for name in $(BENCHMARKS); do number=$$((number + 1)); \
+		echo "[$$number/$(words $(BENCHMARKS))] benchmarks.$$name"; \
+		.venv/bin/python -m benchmarks.$$name || exit 1; done
 
-bench-engine: bench ## the engine beside Faust, Quix Streams and aiokafka
+bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
+	@$(UV) sync --frozen --inexact --quiet --group bench
+	@.venv/bin/python -m benchmarks.engine
 
 clean: ## remove what setup and runs made
 	rm -rf .venv .uv .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
