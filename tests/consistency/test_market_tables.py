@@ -57,8 +57,7 @@ async def _compare(bootstrap: str, market: RandomMarket, workers: Workers) -> No
     state: dict[str, Any] = {}
 
     async def tapes_are_right() -> bool:
-        while workers.reap() or not workers.running:
-            workers.start()
+        _alive(workers)
         rows = await raw_table(bootstrap, topics.TRADE_TAPE)
         state["tapes"] = {symbol: tape_of(symbol, found) for symbol, found in chunks_of(rows).items()}
         partition = TapePartition()
@@ -68,6 +67,7 @@ async def _compare(bootstrap: str, market: RandomMarket, workers: Workers) -> No
         return bool(state["tapes"] == expected_tapes and _paces(partition.windows) == expected_paces)
 
     async def others_are_right() -> bool:
+        _alive(workers)
         state["differences"] = {}
         for spec, rows in (
             (topics.NBBO, market.nbbo),
@@ -99,6 +99,12 @@ async def _compare(bootstrap: str, market: RandomMarket, workers: Workers) -> No
     await eventually(no_alert_is_lost, timeout_s=30, interval_s=1)
     assert state["alerts"] == market.alert_keys
     await _thresholds_and_dead_letters(bootstrap, market)
+
+
+def _alive(workers: Workers) -> None:
+    """Start again what ended by itself, as `up` does."""
+    while workers.reap() or not workers.running:
+        workers.start()
 
 
 def _paces(windows: TradeWindows) -> dict[str, tuple[float | None, float | None]]:
