@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +145,23 @@ class Workers:
         self.running.clear()
 
 
-async def disturb(workers: Workers, tape: Tape, rounds: int, *, most: int = 3) -> list[str]:
-    """Rounds of kill -9, SIGTERM and joins at random moments; what was done, in order."""
+async def disturb(
+    workers: Workers, tape: Tape, rounds: int, *, most: int = 3, restart_broker: Callable[[], None] | None = None
+) -> list[str]:
+    """Rounds of kill -9, SIGTERM and joins at random moments; what was done, in order.
+
+    Where the broker can be restarted, it is in every tenth round, and in the third.
+    """
     done = []
-    for _ in range(rounds):
+    for number in range(rounds):
         await asyncio.sleep(tape.random.uniform(0.5, 4.0))
         died = workers.reap()
         for _ in range(died):
             workers.start()
+        if restart_broker is not None and number % 10 == 2:
+            await asyncio.to_thread(restart_broker)
+            done.append("broker restarted")
+            continue
         action = tape.random.choice(["kill", "term", "join", "kill", "replace"])
         done.append(action if not died else f"{action} after {died} died")
         if action == "join" and len(workers.running) < most:
