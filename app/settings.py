@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     market_start: str = Field(
         "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
     )
+    simulator_clock_file: Path | None = Field(
+        None, description="File that keeps the simulated market's time; a later start goes on there. `up` sets it."
+    )
     events_per_s: float = Field(2000.0, gt=0, description="Mean rate of simulated events in the regular session.")
 
     # The gateway
