@@ -12,6 +12,7 @@ from app.gateway import protocol
 from app.gateway.access import Access
 from app.gateway.client import Client
 from app.gateway.documents import first
+from app.gateway.filtering import fitted
 from app.gateway.hub import Hub
 from app.gateway.protocol import Close, ProtocolError, Request, reply
 from app.gateway.view import View
@@ -104,7 +105,7 @@ class _Session:
                 await self._refuse(Close.UNAUTHORIZED, "unauthorized", request)
                 return False
             identity = request.id if request is not None else None
-            await self._client.answer(reply("error", identity, code=error.code, message=str(error)))
+            await self._client.answer(reply("error", identity, code=error.code, message=str(error), **error.more))
         return True
 
     async def _serve(self, request: Request) -> None:
@@ -139,7 +140,8 @@ class _Session:
     async def _subscribe(self, request: Request) -> None:
         feed, options, since = protocol.name(request, "feed"), protocol.options(request), protocol.since(request)
         snapshot = protocol.flag(request, "snapshot", options.envelope)
-        self._hub.check(self._client, feed)
+        options = fitted(feed, options)
+        self._hub.check(self._client, feed, options)
         await self._client.answer(reply("subscribed", request.id, feed=feed))
         self._hub.subscribe(self._client, feed, options, snapshot or options.mode == "delta", since)
 
