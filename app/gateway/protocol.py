@@ -26,8 +26,12 @@ class Close(IntEnum):
     SLOW = 4008
     AUTH_TIMEOUT = 4009
     FULL = 4010
+    SIGN_IN_ENDED = 4011
     UNAUTHORIZED = 4501
     INVALID_KEY = 4502
+    INVALID_TOKEN = 4503
+    EXPIRED_TOKEN = 4504
+    KEYS_UNAVAILABLE = 4012
 
     @property
     def reason(self) -> str:
@@ -40,6 +44,10 @@ _REASONS = {
     Close.SLOW: "slow: the client did not read for too long",
     Close.AUTH_TIMEOUT: "no auth message in time",
     Close.FULL: "the gateway has as many clients as it takes",
+    Close.SIGN_IN_ENDED: "the token or session has expired: come back with a new one",
+    Close.KEYS_UNAVAILABLE: "tokens cannot be checked now: their issuer's keys cannot be had",
+    Close.INVALID_TOKEN: "the token is not valid",
+    Close.EXPIRED_TOKEN: "the token had expired before it came",
     Close.UNAUTHORIZED: "the first message must be auth",
     Close.INVALID_KEY: "the API key is not valid",
 }
