@@ -27,7 +27,9 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.access = settings, Access(settings)
         self.view = View()
-        self.hub = Hub(self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions)
+        self.hub = Hub(
+            self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions, settings.gateway_max_scans
+        )
         topics = [table.topic.name for table in TABLES]
         self.reader = TableReader(settings.bootstrap_servers, self.view, topics, self.hub.publish)
         self.tape = TapeFollower(settings.bootstrap_servers, settings.gateway_tape_mib * 1024 * 1024)
