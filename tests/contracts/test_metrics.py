@@ -68,7 +68,7 @@ def test_names_follow_the_conventions(metric: Metric) -> None:
 
 
 def test_a_process_shows_each_metric_under_its_documented_name() -> None:
-    meters = Meters(Settings(), "test", install=False)
+    meters = Meters(Settings.load(), "test", install=False)
     try:
         for number, metric in enumerate(metrics.ALL, 2):
             attributes = dict.fromkeys(metric.attributes, "x")
