@@ -14,7 +14,7 @@ from typing import Final
 import stamina
 import structlog
 
-from app import clock
+from app import clock, tracing
 from app.errors import FeedError, LoginRefused, SettingsError
 from app.settings import Settings, Source
 from app.topic_admin import ensure_topics
@@ -268,6 +268,7 @@ class LiveProducer:
 async def run(settings: Settings) -> None:
     """Produce until SIGTERM or SIGINT. Raises `LoginRefused`, `SettingsError`, `StartupError`, `TopicMismatch`."""
     feed_address(settings)
+    tracing.configure(settings, "producer")
     async with Publisher(settings.bootstrap_servers) as publisher:
         await ensure_topics(
             settings.bootstrap_servers, (*RAW_TOPICS, DEAD_LETTERS), settings.partitions, settings.replication_factor
@@ -282,4 +283,5 @@ async def run(settings: Settings) -> None:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+            tracing.close()
             log.info("producer_stopped", sent=dict(publisher.sent), dropped=dict(producer.buffer.dropped))

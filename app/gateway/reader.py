@@ -6,6 +6,7 @@ that were there at its start has the tables.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -14,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from app import clock
+from app import clock, tracing
 from app.topics import MAX_MESSAGE_BYTES
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,8 @@ class TableReader(Generic[Changed]):
     ) -> None:
         self._servers, self._view, self._topics, self._on_change = bootstrap_servers, view, topics, on_change
         self._positions: dict[TopicPartition, int] = {}
+        #: Records read since the start, by topic.
+        self.read: Counter[str] = Counter()
         self._missing: dict[TopicPartition, int] = {}
         #: Set once the ends that were there at the start have been read.
         self.caught_up = asyncio.Event()
@@ -149,10 +152,13 @@ class TableReader(Generic[Changed]):
             await asyncio.sleep(0)
 
     def _take(self, tp: TopicPartition, records: Sequence[Any]) -> None:
-        changed = self._view.apply(tp.topic, ((record.key, record.value) for record in records))
-        self._positions[tp] = records[-1].offset + 1
-        if changed:
-            self._on_change(changed)
+        traces = tracing.headers_in(records) if tracing.enabled() else ()
+        with tracing.continued("deliver", traces, **{"messaging.destination.name": tp.topic}):
+            changed = self._view.apply(tp.topic, ((record.key, record.value) for record in records))
+            self._positions[tp] = records[-1].offset + 1
+            self.read[tp.topic] += len(records)
+            if changed:
+                self._on_change(changed)
 
     def _note_progress(self) -> None:
         self._missing = {tp: end for tp, end in self._missing.items() if self._positions[tp] < end}

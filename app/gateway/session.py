@@ -58,6 +58,7 @@ class SocketEndpoint:
         client = Client(wire, self._slow_s)
         if self._hub.closing or self._hub.full():
             client.close(Close.SHUTDOWN if self._hub.closing else Close.FULL)
+            self._hub.ended(client)
             return
         authorized = self._access.open or ("authorization" in headers and self._access.headers_valid(headers))
         self._hub.join(client)
@@ -66,6 +67,7 @@ class SocketEndpoint:
             await _Session(self._view, self._hub, self._access, client, authorized).run(receive, self._auth_timeout_s)
         finally:
             self._hub.leave(client)
+            self._hub.ended(client)
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
@@ -93,6 +95,7 @@ class _Session:
     async def _next(self, receive: Receive) -> bool:
         message = await receive()
         if message["type"] != "websocket.receive":
+            self._client.close_code = self._client.close_code or message.get("code")
             return False
         text = message.get("text")
         request: Request | None = None

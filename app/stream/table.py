@@ -152,6 +152,10 @@ class BatchedTable(faust.Table, Generic[Row]):
                 self.traced[batch.partition] = header
             yield
 
+    def row_count(self) -> int:
+        """How many rows this worker has."""
+        return len(self.data)
+
     def flushes_under_way(self) -> int:
         """How many flushes Kafka has not acknowledged yet."""
         return sum(map(len, list(self._under_way.values())))
