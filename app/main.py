@@ -13,6 +13,7 @@ from mode.loop import use as use_loop
 use_loop("uvloop")
 
 from app import tracing  # noqa: E402
+from app.kafka_access import KafkaAccess  # noqa: E402
 from app.settings import Settings  # noqa: E402  (the loop's policy is set before anything makes one)
 from app.stream.application import batched_app  # noqa: E402
 
@@ -34,7 +35,7 @@ MODULES = (
 settings = Settings.load()
 app = batched_app(
     settings.app_id,
-    settings.bootstrap_servers,
+    KafkaAccess.of(settings),
     partitions=settings.partitions,
     session_timeout_ms=settings.session_timeout_ms,
     autodiscover=list(MODULES),

@@ -43,7 +43,7 @@ class Operations:
     def readiness(self) -> tuple[int, dict[str, Any]]:
         """Status and body of `GET /readyz`."""
         reasons = self._reasons()
-        return 503 if reasons else 200, {"service": self.service, "ready": not reasons, "reasons": reasons}
+        return 503 if reasons else 200, {"ready": not reasons, "reasons": reasons}
 
     @staticmethod
     def level(remote: str | None, body: bytes | None = None) -> tuple[int, dict[str, Any]]:

@@ -14,7 +14,7 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -23,6 +23,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from app import clock, metrics, tracing
 from app.errors import StalledError, StartupError
+from app.kafka_access import Brokers, KafkaAccess
 from app.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
 from producers.routing import Routed
 
@@ -50,8 +51,8 @@ class Publisher:
     Raises `StartupError` on entry when Kafka does not answer.
     """
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, brokers: Brokers, acks: Literal["all", "1"] = "all") -> None:
+        self._access, self._acks = KafkaAccess.of(brokers), acks
         self._producer: Any = None
         self._partitioner = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
@@ -75,7 +76,9 @@ class Publisher:
 
     async def _start(self) -> Any:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers, acks="all", enable_idempotence=True, compression_type="lz4",
+            **self._access.options("producer"), acks="all" if self._acks == "all" else int(self._acks),
+            # Kafka allows it with acks=all only; without it a retry can double or reorder events.
+            enable_idempotence=self._acks == "all", compression_type="lz4",
             max_batch_size=BATCH_BYTES, max_request_size=MAX_MESSAGE_BYTES,
         )  # fmt: skip
         try:
@@ -83,7 +86,7 @@ class Publisher:
         except (KafkaError, OSError) as error:
             with contextlib.suppress(KafkaError):
                 await producer.stop()
-            raise StartupError(f"Kafka at {self._bootstrap_servers} does not answer: {error}") from error
+            raise StartupError(f"Kafka at {self._access.bootstrap_servers} does not answer: {error}") from error
         return producer
 
     async def _stop(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from app import clock
+from app.kafka_access import Brokers
 from producers.publisher import Publisher
 from producers.tape_file import NextDay, TapeEvent, reference_events
 from producers.tape_order import Tape
@@ -22,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 async def replay(
-    bootstrap_servers: str,
+    brokers: Brokers,
     path: Path,
     *,
     speed: float | None = None,
@@ -37,7 +38,7 @@ async def replay(
     """
     tape = await asyncio.to_thread(Tape(path).__enter__)
     try:
-        async with Publisher(bootstrap_servers) as publisher:
+        async with Publisher(brokers) as publisher:
             if reference is not None:
                 now_ns = clock.wall_ns()
                 await publisher.publish((routed, now_ns) for routed in reference_events(reference, NextDay()))

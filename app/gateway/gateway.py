@@ -12,6 +12,7 @@ from app.gateway.reader import TableReader
 from app.gateway.tape import TapeFollower
 from app.gateway.telemetry import register
 from app.gateway.view import Record, View
+from app.kafka_access import KafkaAccess
 from app.market.calendar import TradingCalendar
 from app.operations import Operations
 from app.settings import Settings
@@ -30,9 +31,9 @@ class Gateway:
         self.settings, self.access = settings, Access(settings)
         self.view = View()
         self.hub = Hub(self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions)
-        topics = [table.topic.name for table in TABLES]
-        self.reader = TableReader(settings.bootstrap_servers, self.view, topics, self._deliver)
-        self.tape = TapeFollower(settings.bootstrap_servers, settings.gateway_tape_mib * 1024 * 1024)
+        topics, access = [table.topic.name for table in TABLES], KafkaAccess.of(settings)
+        self.reader = TableReader(access, self.view, topics, self._deliver)
+        self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024)
         self._calendar = TradingCalendar.new_york()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
         register(self, self.operations.meters)

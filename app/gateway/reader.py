@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from app import clock, tracing
+from app.kafka_access import Brokers, KafkaAccess
 from app.topics import MAX_MESSAGE_BYTES
 
 log = structlog.get_logger(__name__)
@@ -50,12 +51,13 @@ class TableReader(Generic[Changed]):
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        brokers: Brokers,
         view: Copy[Changed],
         topics: Sequence[str],
         on_change: Callable[[list[Changed]], None],
     ) -> None:
-        self._servers, self._view, self._topics, self._on_change = bootstrap_servers, view, topics, on_change
+        self._access = KafkaAccess.of(brokers)
+        self._view, self._topics, self._on_change = view, topics, on_change
         self._positions: dict[TopicPartition, int] = {}
         #: Records read since the start, by topic.
         self.read: Counter[str] = Counter()
@@ -90,7 +92,7 @@ class TableReader(Generic[Changed]):
             try:
                 await self._read()
             except (KafkaError, OSError, TimeoutError) as error:
-                self._trouble = f"Kafka at {self._servers}: {type(error).__name__} {error}".strip()
+                self._trouble = f"Kafka at {self._access.bootstrap_servers}: {type(error).__name__} {error}".strip()
                 log.warning("table_reader_failed", error=repr(error), retry_s=backoff_s)
             if clock.monotonic_s() - started_s > 2 * MAX_BACKOFF_S:
                 backoff_s = FIRST_BACKOFF_S
@@ -98,9 +100,9 @@ class TableReader(Generic[Changed]):
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def _read(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        admin = AIOKafkaAdminClient(**self._access.options("gateway"))
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **self._access.options("gateway"),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
