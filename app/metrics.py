@@ -226,6 +226,21 @@ DELIVERY_LATENCY = Metric(
     "from the producer's receipt of an event to its frame in the clients' sockets, once per batch", (Part.GATEWAY,),
 )  # fmt: skip
 
+# FastAPI records these itself.
+HTTP_DURATION = Metric(
+    "http.server.request.duration",
+    _HISTOGRAM,
+    "s",
+    "one HTTP request",
+    (Part.GATEWAY,),
+    ("http.request.method", "http.route", "http.response.status_code", "url.scheme"),
+    (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+HTTP_ACTIVE = Metric(
+    "http.server.active_requests", _GAUGE, "{request}", "HTTP requests under way",
+    (Part.GATEWAY,), ("http.request.method", "url.scheme"),
+)  # fmt: skip
+
 
 def _cache(name: str, describes: str) -> Metric:
     return Metric(f"mdc.{name}", _COUNTER, "1", describes, (Part.CACHE,))
