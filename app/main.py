@@ -36,6 +36,7 @@ app = batched_app(
     settings.bootstrap_servers,
     partitions=settings.partitions,
     session_timeout_ms=settings.session_timeout_ms,
+    instance_id=settings.group_instance_id,
     autodiscover=list(MODULES),
     origin="app",
 )

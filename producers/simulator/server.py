@@ -190,6 +190,7 @@ async def serve(settings: Settings) -> None:
         events_per_s=settings.events_per_s,
         api_key=settings.api_key() or DEFAULT_API_KEY,
         port=settings.simulator_port,
+        host=settings.simulator_host,
     )
     async with simulator:
         tasks = {asyncio.create_task(simulator.wait()), asyncio.create_task(stopping.wait())}
