@@ -17,7 +17,7 @@ topics_app = typer.Typer(help="List, create and check the Kafka topics.", no_arg
 
 @topics_app.command("list")
 def topics_list(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs; with the broker's settings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the broker's settings.")] = False,
 ) -> None:
     """The topics that the platform uses."""
     if as_json:

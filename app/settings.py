@@ -90,8 +90,8 @@ class Settings(BaseSettings):
     group_instance_id: str | None = Field(
         None,
         min_length=1,
-        description="A worker's own, lasting name: one that comes back under it within the session's time-out keeps its "
-        "partitions, without a rebalance.",
+        description="A worker's own, lasting name: one that comes back under it within the session's time-out "
+        "keeps its partitions, without a rebalance.",
     )
     session_timeout_ms: int = Field(
         6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."

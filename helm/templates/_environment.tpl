@@ -58,7 +58,7 @@ TAPEREADER_CONTROL_PORT: {{ int .producer.port | quote }}
 TAPEREADER_SUBSCRIPTIONS: {{ join "," . | quote }}
 {{- end }}
 {{- else if eq $component "worker" }}
-TAPEREADER_HTTP_HOST: "0.0.0.0"
+TAPEREADER_WORKER_HTTP_HOST: "0.0.0.0"
 TAPEREADER_WORKER_HTTP_PORT: {{ int .worker.port | quote }}
 TAPEREADER_SESSION_TIMEOUT_MS: {{ int .worker.sessionTimeoutMs | quote }}
 {{- else if eq $component "gateway" }}

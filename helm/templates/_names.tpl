@@ -1,17 +1,17 @@
 {{/* Names and labels. */}}
 
 {{- define "tapereader.name" -}}
-{{ .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" }}
+{{ .Values.nameOverride | default .Chart.Name | trunc 36 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Prefix of every resource's name; short enough for a StatefulSet's pods to keep their ordinal. */}}
+{{/* Prefix of every resource's name; short enough for what is added to it. */}}
 {{- define "tapereader.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{ .Values.fullnameOverride | trunc 36 | trimSuffix "-" }}
 {{- else if contains (include "tapereader.name" .) .Release.Name -}}
-{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{ .Release.Name | trunc 36 | trimSuffix "-" }}
 {{- else -}}
-{{ printf "%s-%s" .Release.Name (include "tapereader.name" .) | trunc 40 | trimSuffix "-" }}
+{{ printf "%s-%s" .Release.Name (include "tapereader.name" .) | trunc 36 | trimSuffix "-" }}
 {{- end -}}
 {{- end }}
 
@@ -32,6 +32,15 @@ app.kubernetes.io/part-of: tapereader
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of a component's pods: without versions, so that a new chart alone starts no worker again. (list root component) */}}
+{{- define "tapereader.podLabels" -}}
+{{ include "tapereader.selector" . }}
+app.kubernetes.io/part-of: tapereader
+{{- with (index . 0).Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
