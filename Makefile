@@ -47,7 +47,7 @@ chart-tools: setup ## build what checks the Helm chart into .tools: some minutes
 
 chart: chart-tools ## write what is generated of the Helm chart: its topics and its README
 	@.venv/bin/tapereader topics list --json > helm/files/topics.json
-	@.tools/bin/helm-docs --chart-search-root helm --documentation-strict-mode --log-level warning
+	@.venv/bin/python -m tests.chart_tools readme
 
 format: setup ## put the code into the format that `check` wants
 	@$(RUN) ruff format .

@@ -31,6 +31,14 @@ COMMANDS = {
 FLAGS = {
     "helm": "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=30",
 }
+#: Groups of values, and quantities: what they hold is documented, or what holds them.
+UNDOCUMENTED = (
+    r"^(image|massive|kafka|redis|topics|producer|worker|gateway|simulator|serviceAccount|networkPolicy|metrics|tests)"
+    r"(\.(auth|autoscaling|bundled|dashboards|image|ingress|keda|persistence|podDisruptionBudget|prometheusRule|sasl"
+    r"|service|serviceMonitor|strimzi|tls))*$",
+    r"\.resources\.",
+    r"\.labels\.",
+)
 #: The module and the files in it that declare resources.
 DECLARATIONS = {
     "github.com/kedacore/keda/v2@v2.21.0": (
@@ -102,5 +110,22 @@ def install() -> None:
             shutil.copyfile(directory / path, CRDS / Path(path).name)
 
 
+def write_readme(chart: Path) -> None:
+    """Write a chart's README.md of its values. Raises `SystemExit` where one is not documented."""
+    readme = chart / "README.md"
+    readme.unlink(missing_ok=True)
+    command = [
+        str(BIN / "helm-docs"), "--chart-search-root", str(chart), "--log-level", "warning",
+        "--documentation-strict-mode", "--documentation-strict-ignore-absent", "",
+        *(part for each in UNDOCUMENTED for part in ("--documentation-strict-ignore-absent-regex", each)),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    # It ends with 0 where it refuses, and writes nothing.
+    if done.returncode != 0 or not readme.exists():
+        raise SystemExit(f"{readme} was not written:\n{done.stderr}")
+
+
 if __name__ == "__main__":
     install()
+    if "readme" in sys.argv[1:]:
+        write_readme(ROOT / "helm")

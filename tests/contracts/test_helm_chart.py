@@ -3,7 +3,6 @@
 import itertools
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import yaml
 from app import __version__
 from app.topics import ALL_TOPICS
 from tests.chart_rendering import CHART, EXAMPLES, example, helm, needs_chart_tools, rendered, template, tool
+from tests.chart_tools import write_readme
 
 pytestmark = needs_chart_tools
 
@@ -187,14 +187,16 @@ def test_the_chart_has_the_version_of_the_platform() -> None:
 def test_the_readme_is_that_of_the_values(tmp_path: Path) -> None:
     copy = tmp_path / "helm"
     shutil.copytree(CHART, copy)
-    done = subprocess.run(
-        [tool("helm-docs"), "--chart-search-root", str(copy), "--documentation-strict-mode", "--log-level", "warning"],
-        capture_output=True, text=True, timeout=50, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    tool("helm-docs")
+    write_readme(copy)
     assert (copy / "README.md").read_text(encoding="utf-8") == (CHART / "README.md").read_text(encoding="utf-8"), (
         "run `make chart`"
     )
+    with (copy / "values.yaml").open("a", encoding="utf-8") as values:
+        values.write("undocumented: 1\n")
+    (copy / "README.md").unlink()
+    with pytest.raises(SystemExit, match="undocumented"):
+        write_readme(copy)
 
 
 def test_what_is_told_after_the_install_fits_the_values(tmp_path: Path) -> None:
