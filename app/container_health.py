@@ -29,7 +29,7 @@ def running_command(processes: Iterable[psutil.Process]) -> str | None:
             continue
         for program, command in itertools.pairwise(arguments):
             if PurePath(program).name == "tapereader" and not command.startswith("-"):
-                return command
+                return str(command)
     return None
 
 
