@@ -56,10 +56,13 @@ format: setup ## put the code into the format that `check` wants
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -m 'long or not long'
 
-BENCHMARKS := recovery latency memory scaling
+BENCHMARKS := engine recovery latency memory scaling trade_windows platform cache reference_delay
 
-bench: bench-engine ## every benchmark, half an hour; writes benchmarks/results
-	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; .venv/bin/python -m benchmarks.$$name; done
+bench: setup ## every benchmark, half an hour; writes benchmarks/results
+	@$(UV) sync --frozen --inexact --quiet --group bench
+	@number=0; for name in $(BENCHMARKS); do number=$$((number + 1)); \
+		echo "[$$number/$(words $(BENCHMARKS))] benchmarks.$$name"; \
+		.venv/bin/python -m benchmarks.$$name || exit 1; done
 
 bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
 	@$(UV) sync --frozen --inexact --quiet --group bench
