@@ -28,10 +28,10 @@ export function percent(value: number | null): string {
   return signed(value, "%").replace(/^[▲▼ ] /, "");
 }
 
-/** Shares: whole below 10,000, then 12.3K, 4.5M. */
-export function shares(value: number | null): string {
+/** Shares: whole below 10,000, then 12.3K, 4.5M; whole always where they are asked for in full. */
+export function shares(value: number | null, full = false): string {
   if (value === null) return UNKNOWN;
-  return Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value);
+  return full || Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value);
 }
 
 /** A multiple of the average. */
