@@ -48,11 +48,14 @@ format: setup ## put the code into the format that `check` wants
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -m 'long or not long'
 
-bench: setup ## every benchmark; writes benchmarks/results
+BENCHMARKS := recovery latency memory scaling
+
+bench: bench-engine ## every benchmark, half an hour; writes benchmarks/results
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; .venv/bin/python -m benchmarks.$$name; done
+
+bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
 	@$(UV) sync --frozen --inexact --quiet --group bench
 	@.venv/bin/python -m benchmarks.engine
-
-bench-engine: bench ## the engine beside Faust, Quix Streams and aiokafka
 
 clean: ## remove what setup and runs made
 	rm -rf .venv .uv .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -20,6 +20,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.broker import SYMBOLS, broker, create_topics
+from benchmarks.engine import machine
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 STEP_S = 0.005
@@ -62,33 +63,44 @@ async def read(bootstrap: str, topic: str, seconds: float, partitions: int) -> l
 
 
 def main() -> None:
-    """One run: a worker, the load, the reader."""
+    """Rounds of a worker, the load and the reader."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rate", type=int, default=10_000)
     arguments.add_argument("--seconds", type=float, default=15.0)
     arguments.add_argument("--partitions", type=int, default=4)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--load", nargs=2, metavar=("BOOTSTRAP", "TOPIC"), help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.load:
         asyncio.run(load(*given.load, given.rate, given.seconds, given.partitions))
         return
     with broker() as bootstrap:
-        topic, group = f"latency-{uuid.uuid4().hex[:6]}", f"latency-{uuid.uuid4().hex[:6]}"
-        asyncio.run(create_topics(bootstrap, [topic, f"{group}-changelog", f"{group}-dead"], given.partitions))
-        command = [sys.executable, "-m", "benchmarks.systems", "engine", bootstrap, topic, str(10**9)]
-        running = subprocess.Popen([*command, str(given.partitions), group], stderr=subprocess.DEVNULL)
-        time.sleep(5)
-        options = ["--rate", str(given.rate), "--seconds", f"{given.seconds + 2}"]
-        loading = subprocess.Popen([sys.executable, "-m", "benchmarks.latency", "--load", bootstrap, topic, *options])
-        found = asyncio.run(read(bootstrap, f"{group}-changelog", given.seconds, given.partitions))
-        for process in (loading, running):
-            process.kill()
-            process.wait()
-    p50, p99, p999 = (float(np.percentile(found, q)) for q in (50, 99, 99.9))
+        rounds = [one_round(bootstrap, given.rate, given.seconds, given.partitions) for _ in range(given.rounds)]
+    percentiles = {
+        f"p{q:g}_ms".replace(".", ""): [round(float(np.percentile(found, q)), 2) for found in rounds]
+        for q in (50, 99, 99.9)
+    }
+    result = {"rate_per_s": given.rate, "rows": [len(found) for found in rounds], **percentiles}
     RESULTS.parent.mkdir(exist_ok=True)
-    result = {"rate_per_s": given.rate, "rows": len(found), "p50_ms": p50, "p99_ms": p99, "p999_ms": p999}
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"{given.rate:,} records/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms over {len(found):,} rows")
+    RESULTS.write_text(json.dumps(result | {"machine": machine()}, indent=1) + "\n", encoding="utf-8")
+
+
+def one_round(bootstrap: str, rate: int, seconds: float, partitions: int) -> list[float]:
+    """Latencies in ms of one worker under the load."""
+    topic = group = f"latency-{uuid.uuid4().hex[:6]}"
+    asyncio.run(create_topics(bootstrap, [topic, f"{group}-changelog", f"{group}-dead"], partitions))
+    command = [sys.executable, "-m", "benchmarks.systems", "engine", bootstrap, topic, str(10**9)]
+    running = subprocess.Popen([*command, str(partitions), group], stderr=subprocess.DEVNULL)
+    time.sleep(5)
+    options = ["--rate", str(rate), "--seconds", f"{seconds + 2}"]
+    loading = subprocess.Popen([sys.executable, "-m", "benchmarks.latency", "--load", bootstrap, topic, *options])
+    found = asyncio.run(read(bootstrap, f"{group}-changelog", seconds, partitions))
+    for process in (loading, running):
+        process.kill()
+        process.wait()
+    p50, p99, p999 = (float(np.percentile(found, q)) for q in (50, 99, 99.9))
+    print(f"{rate:,} records/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms over {len(found):,} rows")
+    return found
 
 
 if __name__ == "__main__":

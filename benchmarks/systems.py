@@ -60,7 +60,9 @@ def engine(bootstrap: str, topic: str, records: int, partitions: int, group: str
     from app.stream.dead_letters import DeadLetterWriter
 
     clock = Clock()
-    app = batched_app(group, bootstrap, partitions=partitions)
+    # Of the app, where a benchmark needs other settings than the engine's own.
+    options = json.loads(os.environ.get("BENCH_OPTIONS", "{}"))
+    app = batched_app(group, bootstrap, partitions=partitions, **options)
     table = BatchedTable[Aggregate](
         app,
         name="last",

@@ -5,15 +5,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.gateway import problems, rest
+from app.gateway import problems, rest, routes_tables
 from app.gateway.gateway import Gateway
+from app.gateway.references import References
+from app.gateway.routes_reference import reference_routes
 from app.gateway.session import SocketEndpoint
 from app.settings import Settings
 
@@ -60,11 +62,11 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
 
     Raises `SettingsError` where the gateway would be open to a network unasked.
     """
-    served = gateway or Gateway(settings)
+    served, references = gateway or Gateway(settings), References(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with served:
+        async with references.opened(), served:
             yield
 
     api = FastAPI(
@@ -80,6 +82,8 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     api.state.gateway = served
     problems.install(api)
     api.include_router(rest.router)
+    api.include_router(routes_tables.router)
+    api.include_router(reference_routes(references.cache), dependencies=[Depends(rest.authorized)])
     _add_health(api)
     endpoint = SocketEndpoint(served.view, served.hub, served.access, slow_s=settings.gateway_slow_client_s)
     api.router.routes.append(WebSocketRoute("/ws", endpoint))

@@ -1,7 +1,8 @@
 """What changed between two states of a feed, kept for clients that come back.
 
 A delta is `{"upsert": [row, …], "remove": [symbol, …]}`: of an upserted row only the fields that are
-new or different, and its symbol. Order is in the rows themselves (`rank`).
+new or different, and its symbol. Order is in the rows themselves (`rank`). Alerts, of which a symbol
+has several, are told apart and removed by their `key`.
 """
 
 from collections import deque
@@ -24,7 +25,7 @@ class DeltaLog:
 
     def update(self, rows: list[RawRow]) -> bytes | None:
         """Take the next state; its delta, None where nothing changed."""
-        new = {bytes(row["symbol"]): row for row in rows if "symbol" in row}
+        new = {_identity(row): row for row in rows if "symbol" in row}
         compared = (self._changed(symbol, row) for symbol, row in new.items())
         upsert = [row for row in compared if row is not None]
         remove = [symbol for symbol in self._rows if symbol not in new]
@@ -56,4 +57,9 @@ class DeltaLog:
         gone = {name: msgspec.Raw(b"null") for name in old if name not in row}
         if not changed and not gone:
             return None
-        return encode_row({"symbol": row["symbol"], **changed, **gone})
+        named: RawRow = {name: row[name] for name in ("key", "symbol") if name in row}
+        return encode_row({**named, **changed, **gone})
+
+
+def _identity(row: RawRow) -> bytes:
+    return bytes(row["key"] if "key" in row else row["symbol"])

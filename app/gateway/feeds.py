@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from app.topics import LEADERBOARDS, MARKET_QUOTES, TopicSpec
+from app import topics
+from app.topics import TopicSpec
 
 
 class BoardRecord(msgspec.Struct, frozen=True):
@@ -38,16 +39,43 @@ def _as_it_is(value: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PublicTable:
-    """A public table: its topic, what its feeds' names begin with, and a record's document."""
+    """A public table: its topic, how its feeds are named, and a record's document.
+
+    The feed of a key is `prefix`, key, `suffix`; a key of `named` has a feed name of its own. `listed` is
+    what a list of its rows is called by REST.
+    """
 
     topic: TopicSpec
     prefix: str
-    document: Callable[[bytes], bytes]
+    document: Callable[[bytes], bytes] = _as_it_is
+    suffix: str = ""
+    named: tuple[tuple[str, str], ...] = ()
+    listed: str = ""
+
+    def feed(self, key: str) -> str:
+        """The feed's name of a key."""
+        return next((name for named, name in self.named if named == key), f"{self.prefix}{key}{self.suffix}")
 
 
-QUOTES = PublicTable(MARKET_QUOTES, "quote:", _as_it_is)
-BOARDS = PublicTable(LEADERBOARDS, "scanners:", _entries)
-TABLES = (QUOTES, BOARDS)
+#: The key of the summary of all trade windows.
+ALL_WINDOWS = "*"
+
+QUOTES = PublicTable(topics.MARKET_QUOTES, "quote:", listed="quotes")
+BOARDS = PublicTable(topics.LEADERBOARDS, "scanners:", _entries, listed="boards")
+TRADE_WINDOWS = PublicTable(
+    topics.TRADE_WINDOWS,
+    "tta:",
+    suffix=":widget",
+    named=((ALL_WINDOWS, "tta:all_symbols:widget"),),
+    listed="trade_windows",
+)
+NBBO = PublicTable(topics.NBBO, "nbbo:", listed="nbbo")
+HALTS = PublicTable(topics.MARKET_HALTS, "halt:", listed="halts")
+#: A feed of it is the quote's fields with the six extremes: `app.gateway.ranges`.
+DAILY_RANGES = PublicTable(topics.DAILY_RANGES, "daily_range:", listed="daily_ranges")
+#: A log, not a table: a symbol's feed is its newest alert.
+ALERTS = PublicTable(topics.ALERTS, "alerts:", listed="alerts")
+TABLES = (QUOTES, BOARDS, TRADE_WINDOWS, NBBO, HALTS, DAILY_RANGES, ALERTS)
 
 
 def is_pattern(feed: str) -> bool:

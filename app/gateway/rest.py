@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.gateway.documents import array, first
-from app.gateway.feeds import BOARDS, QUOTES, board_record
+from app.gateway.feeds import BOARDS, QUOTES, PublicTable, board_record
 from app.gateway.gateway import Gateway
 from app.gateway.problems import Problem, response_of
 
@@ -41,18 +41,20 @@ Limit = Annotated[int | None, Query(ge=1, le=50_000, description="At most so man
 router = APIRouter(prefix="/api", responses=response_of(401, "No API key, or a wrong one"))
 
 
-def _json(body: bytes) -> Response:
+def json_response(body: bytes) -> Response:
+    """An answer that is JSON already."""
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _example(description: str, example: Any) -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": description, "content": {"application/json": {"example": example}}}}
+def example(description: str, document: Any) -> dict[int | str, dict[str, Any]]:
+    """A good answer for a route's `responses`."""
+    return {200: {"description": description, "content": {"application/json": {"example": document}}}}
 
 
 @router.get(
     "/leaderboards",
     tags=["leaderboards"],
-    responses=_example("The boards there are", {"boards": [EXAMPLE_BOARD | {"entries": 500}]}),
+    responses=example("The boards there are", {"boards": [EXAMPLE_BOARD | {"entries": 500}]}),
 )
 async def list_leaderboards(gateway: Reads) -> Response:
     """Every board: its trading day, when it was published (ns), how many entries it has."""
@@ -61,68 +63,81 @@ async def list_leaderboards(gateway: Reads) -> Response:
         board = board_record(record.value or b"")
         count = len(msgspec.json.decode(board.entries, type=list[msgspec.Raw]))
         boards.append({"board": record.key, "day": board.day, "published_ns": board.published_ns, "entries": count})
-    return _json(msgspec.json.encode({"boards": boards}))
+    return json_response(msgspec.json.encode({"boards": boards}))
 
 
 @router.get(
     "/leaderboards/{board}",
     tags=["leaderboards"],
-    responses=_example("The board", EXAMPLE_BOARD | {"entries": [EXAMPLE_ENTRY]})
+    responses=example("The board", EXAMPLE_BOARD | {"entries": [EXAMPLE_ENTRY]})
     | response_of(404, "No such board; `boards` names those there are"),
 )
 async def get_leaderboard(gateway: Reads, board: str, limit: Limit = None) -> Response:
     """A board, best first: each entry is a quote row with its rank."""
-    record = gateway.view.find(f"{BOARDS.prefix}{board}")
+    record = gateway.view.get(BOARDS, board)
     if record is None or record.value is None:
         boards = [each.key for each in gateway.view.rows(BOARDS)]
         detail = f"there is no board {board!r}; there are: {', '.join(boards) or 'none yet'}"
         raise Problem(404, "unknown-board", detail, boards=boards)
     found = board_record(record.value)
     head = msgspec.json.encode({"board": found.board, "day": found.day, "published_ns": found.published_ns})
-    return _json(head[:-1] + b',"entries":' + first(bytes(found.entries), limit) + b"}")
+    return json_response(head[:-1] + b',"entries":' + first(bytes(found.entries), limit) + b"}")
 
 
-@router.get(
-    "/quotes",
-    tags=["quotes"],
-    responses=_example("A page of quotes", {"count": 6000, "quotes": [EXAMPLE_ROW], "next": "AAPL"}),
-)
-async def list_quotes(
-    gateway: Reads,
-    symbols: Annotated[str | None, Query(description="Only these, separated by commas.", max_length=8000)] = None,
-    after: Annotated[str | None, Query(description="Symbols after this one: `next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=50_000, description="At most so many.")] = 1000,
-) -> Response:
-    """The rows of symbols, by symbol; `count` is the number of all, `next` is null on the last page."""
+Symbols = Annotated[str | None, Query(description="Only these, separated by commas.", max_length=8000)]
+After = Annotated[str | None, Query(description="Symbols after this one: `next` of the page before.")]
+PageSize = Annotated[int, Query(ge=1, le=50_000, description="At most so many.")]
+
+
+def page_of(gateway: Gateway, table: PublicTable, symbols: str | None, after: str | None, limit: int) -> Response:
+    """Rows of a table by symbol; `count` is the number of all, `next` is null on the last page."""
     if symbols is not None:
-        named = dict.fromkeys(each.strip().upper() for each in symbols.split(",") if each.strip())
-        records = [record for name in named if (record := gateway.view.find(f"{QUOTES.prefix}{name}"))]
+        named = dict.fromkeys(each.strip() for each in symbols.split(",") if each.strip())
+        found = (gateway.view.get(table, name) or gateway.view.get(table, name.upper()) for name in named)
+        records = [record for record in found if record is not None]
     else:
-        records = gateway.view.rows(QUOTES)
+        records = gateway.view.rows(table)
     if after is not None:
         records = [record for record in records if record.key > after]
     page = records[:limit]
     following = msgspec.json.encode(page[-1].key if len(records) > len(page) else None)
-    body = b'{"count":%d,"quotes":%s,"next":%s}'
-    rows = array(record.value for record in page if record.value is not None)
-    return _json(body % (gateway.view.count(QUOTES), rows, following))
+    rows = array(record.document() for record in page)
+    body = b'{"count":%d,"%s":%s,"next":%s}' % (gateway.view.count(table), table.listed.encode(), rows, following)
+    return json_response(body)
+
+
+def row_of(gateway: Gateway, table: PublicTable, symbol: str) -> bytes | None:
+    """A symbol's document, in capitals where it is not there as it is written; None where there is none."""
+    record = gateway.view.get(table, symbol) or gateway.view.get(table, symbol.upper())
+    return None if record is None else record.document()
+
+
+def page_example(table: PublicTable, row: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The answer of `page_of` for a route's `responses`."""
+    return example("A page of rows", {"count": 6000, table.listed: [row], "next": row["symbol"]})
+
+
+@router.get("/quotes", tags=["quotes"], responses=page_example(QUOTES, EXAMPLE_ROW))
+async def list_quotes(gateway: Reads, symbols: Symbols = None, after: After = None, limit: PageSize = 1000) -> Response:
+    """The rows of symbols, by symbol; `count` is the number of all, `next` is null on the last page."""
+    return page_of(gateway, QUOTES, symbols, after, limit)
 
 
 @router.get(
     "/quotes/{symbol}",
     tags=["quotes"],
-    responses=_example("The row", EXAMPLE_ROW) | response_of(404, "The symbol has not traded"),
+    responses=example("The row", EXAMPLE_ROW) | response_of(404, "The symbol has not traded"),
 )
 async def get_quote(gateway: Reads, symbol: str) -> Response:
     """The row of a symbol, as it stands in `market.quotes`."""
-    record = gateway.view.find(f"{QUOTES.prefix}{symbol}") or gateway.view.find(f"{QUOTES.prefix}{symbol.upper()}")
-    if record is None or record.value is None:
+    row = row_of(gateway, QUOTES, symbol)
+    if row is None:
         detail = f"there is no quote of {symbol!r}: the symbol has not traded since the table began, or does not exist"
         raise Problem(404, "unknown-symbol", detail)
-    return _json(record.value)
+    return json_response(row)
 
 
 @router.get("/status", tags=["status"])
 async def get_status(gateway: Reads) -> Response:
     """What the page's status line shows: session, newest event, whether the tables are complete."""
-    return _json(msgspec.json.encode(gateway.status()))
+    return json_response(msgspec.json.encode(gateway.status()))

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from app.errors import StoreDown
+from app.gateway.problems import Problem, problem_response, response_of
 from app.reference.cache import MarketDataCache
 from app.reference.records import Answer, Kind, Layer, State
 
@@ -26,63 +27,65 @@ _WHY = {
     State.UNAVAILABLE: "Redis is down and this gateway has no value of its own; try again later",
 }
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    404: {"description": "The vendor has none."},
-    503: {"description": "Not to be had now; Retry-After says when to ask again."},
-}
+_RESPONSES = response_of(404, "The vendor has none") | response_of(
+    503, "Not to be had now; Retry-After says when to ask again"
+)
+#: What a request is told to wait (s) when the answer cannot be had now.
+RETRY_AFTER_S = 5
 
 
-def reference_routes(cache: Callable[[], MarketDataCache], *, wait_s: float = 10.0) -> APIRouter:
-    """Routes under `/api` on the cache that `cache()` gives; a request is answered within `wait_s`."""
+def reference_routes(cache: Callable[[Request], MarketDataCache], *, wait_s: float = 10.0) -> APIRouter:
+    """Routes under `/api` on the cache that `cache(request)` gives; a request is answered within `wait_s`."""
     router = APIRouter(prefix="/api", tags=["reference"])
 
-    async def answer(kind: Kind, ticker: str) -> Response:
+    async def answer(request: Request, kind: Kind, ticker: str) -> Response:
         try:
             async with asyncio.timeout(wait_s):
-                found = await cache().get(kind, ticker)
+                found = await cache(request).get(kind, ticker)
         except TimeoutError:
             # The request goes on: who asks again finds its answer.
             found = Answer(None, State.FAILED, Layer.REST, reason="timeout")
-        return _response(ticker, found)
+        return _response(request, ticker, found)
 
     @router.get("/snapshot/{ticker}", responses=_RESPONSES)
-    async def snapshot(ticker: Ticker) -> Response:
+    async def snapshot(request: Request, ticker: Ticker) -> Response:
         """A ticker's snapshot: today's and the previous day's bars, last quote and trade."""
-        return await answer(Kind.SNAPSHOT, ticker)
+        return await answer(request, Kind.SNAPSHOT, ticker)
 
     @router.get("/avg-volume/{ticker}", responses=_RESPONSES)
-    async def avg_volume(ticker: Ticker) -> Response:
+    async def avg_volume(request: Request, ticker: Ticker) -> Response:
         """A ticker's average daily volume in shares."""
-        return await answer(Kind.AVG_VOLUME, ticker)
+        return await answer(request, Kind.AVG_VOLUME, ticker)
 
     @router.get("/float/{ticker}", responses=_RESPONSES)
-    async def free_float(ticker: Ticker) -> Response:
+    async def free_float(request: Request, ticker: Ticker) -> Response:
         """A ticker's free float in shares."""
-        return await answer(Kind.FREE_FLOAT, ticker)
+        return await answer(request, Kind.FREE_FLOAT, ticker)
 
     @router.get("/cache/stats")
-    async def stats() -> Response:
-        """What this gateway's cache did, and those of all processes together."""
+    async def stats(request: Request) -> Response:
+        """What this gateway's cache did, and those of all processes together; `fleet` is null without Redis."""
+        found = cache(request)
         try:
-            fleet: Any = await cache().fleet_statistics()
+            fleet: Any = await found.fleet_statistics()
         except StoreDown:
             fleet = None
-        return _json(200, {"process": cache().statistics(), "fleet": fleet})
+        return _json({"process": found.statistics(), "fleet": fleet})
 
     return router
 
 
-def _response(ticker: str, found: Answer[Any]) -> Response:
+def _response(request: Request, ticker: str, found: Answer[Any]) -> Response:
     body: dict[str, Any] = {"ticker": ticker, "value": found.value, "state": found.state, "age_s": found.age_s}
-    if found.state in _WHY:
-        body["error"] = _WHY[found.state]
     if found.reason is not None:
         body["reason"] = found.reason
-    response = _json(STATUS[found.state], body)
-    if response.status_code == 503:
-        response.headers["Retry-After"] = "5"
-    return response
+    if found.state not in _WHY:
+        return _json(body)
+    kind = "unknown-ticker" if found.state is State.MISSING else "reference-unavailable"
+    problem = Problem(STATUS[found.state], kind, f"{ticker}: {_WHY[found.state]}", **body)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if problem.status == 503 else None
+    return problem_response(request, problem, headers)
 
 
-def _json(status: int, body: Any) -> Response:
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
+def _json(body: Any) -> Response:
+    return Response(msgspec.json.encode(body), media_type="application/json", headers={"Cache-Control": "no-store"})

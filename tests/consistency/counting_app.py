@@ -4,9 +4,11 @@
 
 reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
 the order-sensitive digest of them in the table `NAME.counts`. A value that is no number
-cannot be folded; "huge" makes a row that fits no record batch, "delete" deletes the row.
+cannot be folded; "huge" makes a row that fits no record batch, "delete" deletes the row, and at
+"stall" the agent waits for ever.
 """
 
+import asyncio
 import sys
 from typing import Any
 
@@ -17,6 +19,7 @@ from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSche
 from app.stream.application import batched_app
 from app.stream.dead_letters import DeadLetterWriter
 from app.stream.partition import MAX_FLUSH_BYTES
+from app.stream.watchdog import Watchdog
 
 MODULUS = 2**61 - 1
 
@@ -65,6 +68,8 @@ def make(bootstrap: str, name: str, partitions: int, **options: Any) -> tuple[An
 
     async def count(stream: Any) -> None:
         async for event in stream.events():
+            if b"stall" in event.value.values:
+                await asyncio.Event().wait()
             await counts.fold(event.value, fold, event.message)
 
     app.agent(source, name=f"{name}.count")(count)
@@ -76,6 +81,7 @@ def main() -> None:
     bootstrap, name, partitions = sys.argv[1:4]
     app, _ = make(bootstrap, name, int(partitions), session_timeout_ms=int(sys.argv[4]) if len(sys.argv) > 4 else 6000)
     app.finalize()
+    app.service(Watchdog.for_app(app, stall_timeout_s=3.0))
     Worker(app, loglevel="info", daemon=True).execute_from_commandline()
 
 

@@ -1,11 +1,9 @@
 """A source topic, workers that are killed, and what their table must be in the end."""
 
 import asyncio
-import os
 import random
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.consistency.counting_app import Count, add
+from tests.worker_processes import WorkerProcesses
 
 PARTITIONS = 4
 KEYS = 300
@@ -101,57 +100,31 @@ async def read_all(bootstrap: str, topic: str) -> list[Any]:
         await consumer.stop()
 
 
-class Workers:
-    """Worker processes; each writes its own log."""
+class Workers(WorkerProcesses):
+    """Processes of the counting app."""
 
     def __init__(self, bootstrap: str, name: str, logs: Path, session_timeout_ms: int = 3000) -> None:
-        self.arguments = [bootstrap, name, str(PARTITIONS), str(session_timeout_ms)]
-        self.logs = logs
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.started = 0
-
-    def start(self) -> None:
-        """Start one more."""
-        self.started += 1
-        with (self.logs / f"worker-{self.started}.log").open("wb") as log:
-            self.running.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "tests.consistency.counting_app", *self.arguments],
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=Path(__file__).parents[2],
-                )
-            )
-
-    def end(self, index: int, how: signal.Signals) -> int:
-        """End one by a signal; its exit code."""
-        process = self.running.pop(index)
-        os.kill(process.pid, how)
-        return process.wait(timeout=20)
-
-    def reap(self) -> int:
-        """Forget those that ended by themselves; how many there were."""
-        before = len(self.running)
-        self.running = [process for process in self.running if process.poll() is None]
-        return before - len(self.running)
-
-    def stop(self) -> None:
-        """End all."""
-        for process in self.running:
-            process.kill()
-        for process in self.running:
-            process.wait(timeout=10)
-        self.running.clear()
+        module = ["-m", "tests.consistency.counting_app"]
+        super().__init__(logs, [*module, bootstrap, name, str(PARTITIONS), str(session_timeout_ms)])
 
 
-async def disturb(workers: Workers, tape: Tape, rounds: int, *, most: int = 3) -> list[str]:
-    """Rounds of kill -9, SIGTERM and joins at random moments; what was done, in order."""
+async def disturb(
+    workers: Workers, tape: Tape, rounds: int, *, most: int = 3, restart_broker: Callable[[], None] | None = None
+) -> list[str]:
+    """Rounds of kill -9, SIGTERM and joins at random moments; what was done, in order.
+
+    Where the broker can be restarted, it is in every tenth round, and in the third.
+    """
     done = []
-    for _ in range(rounds):
+    for number in range(rounds):
         await asyncio.sleep(tape.random.uniform(0.5, 4.0))
         died = workers.reap()
         for _ in range(died):
             workers.start()
+        if restart_broker is not None and number % 10 == 2:
+            await asyncio.to_thread(restart_broker)
+            done.append("broker restarted")
+            continue
         action = tape.random.choice(["kill", "term", "join", "kill", "replace"])
         done.append(action if not died else f"{action} after {died} died")
         if action == "join" and len(workers.running) < most:

@@ -48,7 +48,7 @@ async def test_the_examples_fold_the_real_day(tmp_path: Path, tape_dir: Path) ->
         await ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS)
         await replay(bootstrap, tape_dir / NAME)
         workers = Workers(bootstrap, tmp_path, analyzers=",".join(PLACES))
-        workers.start("app.analyzers")
+        workers.start("-m", "app.analyzers")
         try:
             specs = [table_of(wide_spreads.analyzer), table_of(own_windows.analyzer)]
 

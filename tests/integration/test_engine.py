@@ -131,6 +131,22 @@ async def test_a_failover_is_processing_again_in_time(
     assert took_s < limit_s
 
 
+async def test_a_worker_that_stands_still_ends_with_a_clear_error(tape: Tape, workers: Workers, send: Send) -> None:
+    """Something waits and nothing moves: a process that is up is not one that works."""
+    await send("a", b"1", 0)
+    workers.start()
+
+    async def first_counted() -> bool:
+        return await tape.table() == {"a": add(None, 1)}
+
+    await eventually(first_counted, timeout_s=20)
+    await send("a", b"stall", 0)
+    await eventually(lambda: workers.running[0].poll() is not None, timeout_s=30)
+
+    assert workers.running[0].returncode not in (0, None)
+    assert b"1 records are waiting and nothing moved for 3 s" in (workers.logs / "worker-1.log").read_bytes()
+
+
 async def test_the_rows_of_a_key_are_values_of_the_tables_own_schema(tape: Tape, workers: Workers, send: Send) -> None:
     """A public topic holds rows and nothing else: each value is the row's JSON."""
     await send("a", b"7", 1)

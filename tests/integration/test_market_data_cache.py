@@ -309,7 +309,7 @@ async def test_prices_by_time(world: World) -> None:
 
 async def test_the_gateways_routes(world: World) -> None:
     api = FastAPI()
-    api.include_router(reference_routes(lambda: world.cache, wait_s=5))
+    api.include_router(reference_routes(lambda _: world.cache, wait_s=5))
     async with AsyncClient(transport=ASGITransport(app=api), base_url="http://gateway") as client:
         found = await client.get(f"/api/snapshot/{world.ticker}")
         assert found.status_code == 200

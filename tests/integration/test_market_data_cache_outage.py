@@ -71,12 +71,12 @@ async def test_without_redis_memory_answers_the_rest_is_unavailable_and_its_retu
     assert requests(outage.market)["floats"] == 1
 
     api = FastAPI()
-    api.include_router(reference_routes(lambda: outage.cache))
+    api.include_router(reference_routes(lambda _: outage.cache))
     async with AsyncClient(transport=ASGITransport(app=api), base_url="http://gateway") as client:
         assert (await client.get(f"/api/float/{known}")).json()["state"] == "stale"
         refused = await client.get(f"/api/float/{other}")
         assert refused.status_code == 503
-        assert "Redis is down" in refused.json()["error"]
+        assert "Redis is down" in refused.json()["detail"]
         assert (await client.get("/api/cache/stats")).json()["fleet"] is None
 
     await outage.start()

@@ -5,12 +5,8 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -19,106 +15,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from app.local.state import read_state
 from app.topics import ALL_TOPICS
-from tests.conftest import free_port
 from tests.eventually import eventually
+from tests.running_up import PARTITIONS, command, running
 
 pytestmark = pytest.mark.timeout(180)
-
-PARTITIONS = 2
-
-
-class RunningUp:
-    """A `tapereader up --source none` in a process of its own."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self.http_port, self.redis_port = free_port(), free_port()
-        self.kafka_port = free_port_pair()
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> "RunningUp":
-        self.process = subprocess.Popen(
-            [
-                sys.executable, "-m", "app", "up", "--source", "none", "--no-browser",
-                "--data-dir", str(self.data_dir), "--http-port", str(self.http_port),
-                "--redis-port", str(self.redis_port), "--kafka-port", str(self.kafka_port),
-                "--partitions", str(PARTITIONS),
-            ],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment(),
-            start_new_session=True,
-        )  # fmt: skip
-        return self
-
-    def state(self) -> dict[str, Any] | None:
-        assert self.process is not None
-        assert self.process.poll() is None, f"`up` ended:\n{self.process.stdout.read() if self.process.stdout else ''}"
-        found = read_state(self.data_dir)
-        return found if found is not None and found["ready"] else None
-
-    def family(self) -> list[psutil.Process]:
-        """Every process that was started, its reaper included."""
-        assert self.process is not None
-        return list(psutil.Process(self.process.pid).children(recursive=True))
-
-    def finish(self) -> str:
-        """What it printed, when it has ended."""
-        assert self.process is not None
-        return self.process.communicate(timeout=60)[0]
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without settings of whoever runs the tests."""
-    ours = ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "MASSIVE_API_KEY", "POLYGON_API_KEY")
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("TAPEREADER_") and name not in ours
-    }
-
-
-def free_port_pair() -> int:
-    """A free port whose successor is free too."""
-    for _ in range(100):
-        port = free_port()
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise AssertionError("no two free ports side by side")
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A `tapereader` command, run to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
-        capture_output=True, text=True, timeout=100, check=False, env=clean_environment(),
-    )  # fmt: skip
-
-
-@asynccontextmanager
-async def running(data_dir: Path) -> AsyncIterator[RunningUp]:
-    """An `up` that is ready; nothing of it is left afterwards."""
-    up = RunningUp(data_dir).start()
-    family: list[psutil.Process] = []
-    try:
-        await eventually(up.state, timeout_s=100)
-        family = up.family()
-        yield up
-    finally:
-        assert up.process is not None
-        if up.process.poll() is None:
-            up.process.send_signal(signal.SIGTERM)
-            try:
-                up.process.wait(60)
-            except subprocess.TimeoutExpired:
-                up.process.kill()
-                up.process.wait(10)
-        if up.process.stdout is not None:
-            up.process.stdout.close()
-        _, left = psutil.wait_procs(family, timeout=30)
-        for process in left:
-            process.kill()
-        assert not left, f"`up` left processes behind: {left}"
 
 
 async def topics_of(bootstrap_servers: str) -> dict[str, int]:

@@ -1,10 +1,6 @@
 """A broker with the platform's topics, worker processes on it, and its tables as a reader finds them."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +10,8 @@ from app import topics
 from app.local.kafka import LocalKafka
 from tests.conftest import free_port
 from tests.consistency.harness import read_all
+from tests.worker_processes import WorkerProcesses
 
-ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 
 
@@ -31,11 +27,11 @@ def own_broker(directory: Path) -> Iterator[str]:
         broker.stop()
 
 
-class Workers:
-    """Processes of `tapereader worker`; each writes its own log."""
+class Workers(WorkerProcesses):
+    """Processes of `tapereader worker`."""
 
     def __init__(self, bootstrap: str, logs: Path, **settings: str) -> None:
-        self.environment = os.environ | {
+        environment = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "TAPEREADER_PARTITIONS": str(PARTITIONS),
             "TAPEREADER_SESSION_TIMEOUT_MS": "3000",
@@ -43,44 +39,7 @@ class Workers:
             "TAPEREADER_LOG_JSON": "true",
             **{f"TAPEREADER_{name.upper()}": value for name, value in settings.items()},
         }
-        self.logs = logs
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.started = 0
-
-    def start(self, module: str = "app", *arguments: str) -> None:
-        """Start one more: `tapereader worker`, or another module that runs workers."""
-        command = [sys.executable, "-m", module, *(arguments or (("worker",) if module == "app" else ()))]
-        self.started += 1
-        with (self.logs / f"worker-{self.started}.log").open("wb") as log:
-            self.running.append(
-                subprocess.Popen(
-                    command,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=ROOT,
-                    env=self.environment,
-                )
-            )
-
-    def kill(self, index: int) -> None:
-        """End one at once, as a power cut does."""
-        process = self.running.pop(index)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
-
-    def reap(self) -> int:
-        """Forget those that ended by themselves; how many there were."""
-        before = len(self.running)
-        self.running = [process for process in self.running if process.poll() is None]
-        return before - len(self.running)
-
-    def stop(self) -> None:
-        """End all."""
-        for process in self.running:
-            process.kill()
-        for process in self.running:
-            process.wait(timeout=10)
-        self.running.clear()
+        super().__init__(logs, ["-m", "app", "worker"], environment)
 
 
 async def table(bootstrap: str, spec: topics.TopicSpec) -> dict[str, Any]:

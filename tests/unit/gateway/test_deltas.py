@@ -64,3 +64,13 @@ def test_an_offset_of_the_future_is_not_of_this_log() -> None:
     log.update(rows(b'[{"symbol":"A","rank":1}]'))
     assert log.since(2) is None
     assert log.since(1) == []
+
+
+def test_alerts_of_one_symbol_are_rows_of_their_own() -> None:
+    log = DeltaLog()
+    log.update(rows(b'[{"key":"a1","symbol":"A"},{"key":"a2","symbol":"A"}]'))
+    delta = log.update(rows(b'[{"key":"a3","symbol":"A"},{"key":"a2","symbol":"A","note":"x"}]'))
+    assert delta is not None
+    assert json.loads(delta) == {
+        "upsert": [{"key": "a3", "symbol": "A"}, {"key": "a2", "symbol": "A", "note": "x"}], "remove": ["a1"]
+    }  # fmt: skip
