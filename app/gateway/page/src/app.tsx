@@ -50,7 +50,7 @@ function Controls({ show }: { show: (shown: Shown) => void }) {
       <input id="search" type="search" placeholder="Symbol  /" aria-label="Search a symbol; Enter opens its quote" autocomplete="off" spellcheck={false}
         value={choices.search} onInput={(event) => choices.set("search", event.currentTarget.value)} onKeyDown={search} />
       <PauseButton />
-      <button type="button" onClick={() => show("add")}>＋ <span class="word">Add widget</span></button>
+      <button type="button" aria-label="Add widget" onClick={() => show("add")}><span aria-hidden="true">+</span> <span class="word">Add widget</span></button>
       <button type="button" onClick={() => show("layouts")}>Layouts</button>
       <button type="button" class="icon" aria-label={choices.muted ? "Unmute" : "Mute"} aria-pressed={choices.muted} title={`${choices.muted ? "Unmute" : "Mute"} (m)`} onClick={mute}>
         <svg width="16" height="14" viewBox="0 0 16 14" aria-hidden="true"><path d="M1 5h3l4-4v12L4 9H1z" fill="currentColor" />{choices.muted ? <path d="M10.5 4.5l5 5m0-5l-5 5" stroke="currentColor" stroke-width="1.5" /> : <path d="M10.5 4a4.2 4.2 0 010 6M12.8 2a7 7 0 010 10" fill="none" stroke="currentColor" stroke-width="1.4" />}</svg>
@@ -58,7 +58,7 @@ function Controls({ show }: { show: (shown: Shown) => void }) {
       <button type="button" class="icon" aria-label={`Theme: ${choices.theme}`} title={`Theme: ${choices.theme}`} onClick={nextTheme}>
         <span aria-hidden="true">{choices.theme === "dark" ? "☾" : choices.theme === "light" ? "☀" : "◐"}</span>
       </button>
-      <button type="button" class="icon" aria-label="Keys" title="Keys (?)" onClick={() => show("help")}><span aria-hidden="true">?</span></button>
+      <button type="button" class="icon keys-button" aria-label="Keys" title="Keys (?)" onClick={() => show("help")}><span aria-hidden="true">?</span></button>
     </div>
   );
 }
@@ -68,7 +68,8 @@ function PauseButton() {
   const waiting = feeds.waiting();
   return (
     <button type="button" class="pause" aria-pressed={feeds.paused} title="Space" onClick={() => page.togglePause()}>
-      {feeds.paused ? `▶ Resume${waiting ? ` · ${waiting} waiting` : ""}` : "❚❚ Pause"}
+      <span aria-hidden="true">{feeds.paused ? "▶" : "❚❚"}</span> <span class="word-of-pause">{feeds.paused ? "Resume" : "Pause"}</span>
+      {waiting > 0 && ` · ${waiting} waiting`}
     </button>
   );
 }

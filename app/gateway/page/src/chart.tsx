@@ -54,7 +54,7 @@ export function Chart({ page, symbol, prints, candle_s }: Props) {
     for (const print of prints) candles.add(print);
     state.current = { key, candles, taken: prints.length };
     fill(drawn, candles.list());
-    drawn.chart.timeScale().fitContent();
+    drawn.chart.timeScale().resetTimeScale();
   }, [drawn, prints, prints.length, symbol, candle_s]);
   const last = prints.at(-1);
   const low = Math.min(...prints.map((each) => each.price));
@@ -76,7 +76,7 @@ function draw(library: typeof import("./charting"), host: HTMLElement): Drawn {
     // The library's own logo brings a style sheet of its own, which the page's policy refuses; the link
     // below the chart is the attribution that its licence asks for.
     layout: { attributionLogo: false, background: { type: ColorType.Solid, color: "transparent" }, fontSize: 11 },
-    timeScale: { timeVisible: true, secondsVisible: true, tickMarkFormatter: (time: UTCTimestamp) => eastern(time * 1000), rightOffset: 2 },
+    timeScale: { timeVisible: true, secondsVisible: true, tickMarkFormatter: (time: UTCTimestamp) => eastern(time * 1000), rightOffset: 3, barSpacing: 7 },
     localization: { timeFormatter: (time: UTCTimestamp) => `${eastern(time * 1000)} ET`, priceFormatter: (value: number) => price(value) },
     rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.26 } },
   });

@@ -2,6 +2,7 @@
 
 const price2 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const price4 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const tick = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const clock = new Intl.DateTimeFormat("en-US", {
@@ -14,6 +15,11 @@ export const UNKNOWN = "–";
 export function price(value: number | null): string {
   if (value === null) return UNKNOWN;
   return (Math.abs(value) < 1 && value !== 0 ? price4 : price2).format(value);
+}
+
+/** A spread in US dollars, as exact as it is. */
+export function spread(value: number | null): string {
+  return value === null ? UNKNOWN : tick.format(value);
 }
 
 /** A signed change with its arrow: colour is never the only sign. */

@@ -94,8 +94,11 @@ function Cell({ page, placed, grid, nudge }: CellProps) {
     const item = element.current;
     if (item && grid.current && !(item as HTMLElement & { gridstackNode?: object }).gridstackNode) {
       grid.current.makeWidget(item);
-      item.scrollIntoView({ block: "nearest", behavior: still.matches ? "auto" : "smooth" });
-      item.querySelector<HTMLElement>(".grip")?.focus({ preventScroll: true });
+      // The grid gives it its height with the next frame, and the dialog its focus back before.
+      requestAnimationFrame(() => requestAnimationFrame(() => {
+        item.scrollIntoView({ block: "nearest", behavior: still.matches ? "auto" : "smooth" });
+        item.querySelector<HTMLElement>(".grip")?.focus({ preventScroll: true });
+      }));
     }
     return () => {
       if (item) grid.current?.removeWidget(item, false);

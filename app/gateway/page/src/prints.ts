@@ -8,6 +8,8 @@ import { RestError } from "./rest";
 import { number, type Row } from "./rows";
 
 const EVERY_MS = 2000;
+/** Where there is no tape, ask only now and then whether there is one now. */
+const MISSING_EVERY = 8;
 const FIRST_LIMIT = 1000;
 const NEXT_LIMIT = 200;
 const KEPT = 5000;
@@ -40,9 +42,12 @@ const empty = (symbol: string): Held => ({
 export function usePrints(page: Page, symbol: string, row: Row | null): Prints {
   const held = useRef(empty(symbol));
   if (held.current.symbol !== symbol) held.current = empty(symbol);
+  const rounds = useRef(0);
   const [, again] = useState(0);
   useRepeated(async () => {
     if (page.feeds.paused && held.current.asked) return;
+    rounds.current += 1;
+    if (held.current.fault !== null && rounds.current % MISSING_EVERY) return;
     await load(page, held.current);
     again((count) => count + 1);
   }, EVERY_MS, [symbol, page.connected]);

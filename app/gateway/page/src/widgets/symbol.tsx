@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { Chart } from "../chart";
-import { eastern, percent, price, shares, signed, times, tone, UNKNOWN } from "../format";
+import { eastern, percent, price, shares, signed, spread as spreadOf, times, tone, UNKNOWN } from "../format";
 import { rowOf, useFeed, words } from "../follow";
 import { changer, Frame, type WidgetProps } from "../frame";
 import { useObservable } from "../observable";
@@ -99,7 +99,7 @@ function Best({ row }: { row: Row | null }) {
   return (
     <dl class="best">
       <div><dt>Bid</dt><dd class="up">{price(get("bid_price"))} <small>× {shares(get("bid_size"))}</small></dd></div>
-      <div><dt>Spread</dt><dd>{price(spread)} <small>{share}</small></dd></div>
+      <div><dt>Spread</dt><dd>{spreadOf(spread)} <small>{share}</small></dd></div>
       <div><dt>Ask</dt><dd class="down">{price(get("ask_price"))} <small>× {shares(get("ask_size"))}</small></dd></div>
     </dl>
   );
