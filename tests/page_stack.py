@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright
 from app import topics
 from app.gateway import build_page
 from app.topic_admin import ensure_topics
+from tests.conftest import free_port
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables, quote_row
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -153,19 +154,32 @@ def built_page() -> None:
     build_page.build()
 
 
+@pytest.fixture(scope="session")
+def page_topics(broker_url: str) -> None:
+    """The topics are there."""
+    asyncio.run(ensure_topics(broker_url, topics.ALL_TOPICS, 4))
+
+
 @pytest.fixture
-async def page_tables(broker_url: str) -> AsyncIterator[Tables]:
+async def page_tables(page_topics: None, broker_url: str) -> AsyncIterator[Tables]:
     """Writes the public tables."""
-    await ensure_topics(broker_url, topics.ALL_TOPICS, 4)
     async with Tables(broker_url) as writer:
         yield writer
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def page_gateway(
-    built_page: None, page_tables: Tables, broker_url: str, tmp_path: Path
+    built_page: None, page_topics: None, broker_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
-    """A gateway that serves the page."""
+    """A gateway that serves the page to all tests of the session; none of them stops it."""
+    process = GatewayProcess(broker_url, tmp_path_factory.mktemp("page") / "gateway.log").start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def own_gateway(built_page: None, page_topics: None, broker_url: str, tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A gateway of the test's own, to be stopped and started."""
     process = GatewayProcess(broker_url, tmp_path / "gateway.log").start()
     yield process
     process.stop()
@@ -178,3 +192,69 @@ async def chromium() -> AsyncIterator[Browser]:
         opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         await opened.close()
+
+
+class Line:
+    """A TCP line between the browser and a gateway: it can be cut, and be slow.
+
+    What the developer tools slow down are requests; a WebSocket that is open goes on at full speed. So the
+    line itself is what is slow here.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self.port = free_port()
+        #: Bytes a second towards the browser, and seconds that each piece is late; None for as fast as it goes.
+        self.bytes_per_s: float | None = None
+        self.late_s = 0.0
+        self.refuses = False
+        self._pipes: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the browser goes."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> "Line":
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for pipe in self._pipes:
+            pipe.cancel()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Cut every connection."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        self._writers |= {writer, far_writer}
+        for pipe in (self._pipe(reader, far_writer, slow=False), self._pipe(far_reader, writer, slow=True)):
+            task = asyncio.create_task(pipe)
+            self._pipes.add(task)
+            task.add_done_callback(self._pipes.discard)
+
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, slow: bool) -> None:
+        try:
+            while data := await reader.read(4096):
+                if slow and self.bytes_per_s is not None:
+                    await asyncio.sleep(self.late_s + len(data) / self.bytes_per_s)
+                writer.write(data)
+                await writer.drain()
+        except (ConnectionError, RuntimeError):
+            pass
+        finally:
+            writer.transport.abort()
+            self._writers.discard(writer)

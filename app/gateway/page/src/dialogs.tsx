@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { defaultLayout, encodeLayout } from "./layout";
+import { encodeLayout, TEMPLATES } from "./layout";
 import { useObservable } from "./observable";
 import type { Page } from "./page";
 import { OFFERS } from "./registry";
@@ -86,7 +86,10 @@ function Layouts({ page, close }: Props) {
       <div class="line">
         <button type="button" onClick={() => void copy()}>Copy the link</button>
         <span class="hint" role="status">{copied}</span>
-        <button type="button" onClick={() => workspace.replace(defaultLayout())}>The first layout again</button>
+      </div>
+      <div class="line">
+        <span class="hint">Begin again with</span>
+        {Object.entries(TEMPLATES).map(([title, make]) => <button key={title} type="button" onClick={() => workspace.replace(make())}>{title}</button>)}
       </div>
     </Dialog>
   );

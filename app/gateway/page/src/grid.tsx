@@ -25,7 +25,7 @@ export function WorkspaceView({ page }: { page: Page }) {
   return (
     <main class={page.connected ? "" : "disconnected"}>
       {layout.length === 0 && <p class="empty">This layout is empty: add a widget at the top of the page.</p>}
-      {flow ? <Flow page={page} /> : <Grid key={generation} page={page} />}
+      {flow ? <Flow key={generation} page={page} /> : <Grid key={generation} page={page} />}
     </main>
   );
 }

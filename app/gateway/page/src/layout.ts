@@ -34,6 +34,32 @@ export function defaultLayout(): Layout {
   ];
 }
 
+/** Layouts to begin with, by name. */
+export const TEMPLATES: Record<string, () => Layout> = { "Three boards": defaultLayout, "All widgets": allWidgets };
+
+function allWidgets(): Layout {
+  const place = (kind: Kind, x: number, y: number, w: number, h: number, settings: Settings = {}): Placed => ({
+    id: settings.board ? `board-${settings.board}` : kind, kind, x, y, w, h, settings: { ...DEFAULTS[kind], ...settings },
+  });
+  return [
+    place("board", 0, 0, 6, 13, { board: "top_volume" }), place("board", 6, 0, 6, 13, { board: "top_gappers" }),
+    place("board", 12, 0, 6, 13, { board: "top_gainers" }), place("symbol", 18, 0, 6, ROWS),
+    place("scanner", 0, 13, 7, 11), place("windows", 7, 13, 6, 11), place("alerts", 13, 13, 5, 6), place("halts", 13, 19, 5, 5),
+  ];
+}
+
+/** The first place in reading order where so many columns and rows are free. */
+export function freePlace(layout: Layout, w: number, h: number): { x: number; y: number } {
+  const bottom = Math.max(0, ...layout.map((each) => each.y + each.h));
+  for (let y = 0; y < bottom; y += 1) {
+    for (let x = 0; x + w <= COLUMNS; x += 1) {
+      const clash = layout.some((each) => x < each.x + each.w && each.x < x + w && y < each.y + each.h && each.y < y + h);
+      if (!clash) return { x, y };
+    }
+  }
+  return { x: 0, y: bottom };
+}
+
 /** A layout in what came from outside; null where it is none. Unknown settings are left out. */
 export function parseLayout(value: unknown): Layout | null {
   const widgets = (value as { v?: unknown; widgets?: unknown } | null)?.widgets;

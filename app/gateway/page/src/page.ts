@@ -3,7 +3,7 @@
 import { Announcer } from "./announcer";
 import { Feeds } from "./feeds";
 import { read, write } from "./kept";
-import { decodeLayout, fresh, keepShelf, type Layout, loadShelf, type Placed, COLUMNS } from "./layout";
+import { decodeLayout, freePlace, fresh, keepShelf, type Layout, loadShelf, type Placed } from "./layout";
 import { Observable } from "./observable";
 import { Rest } from "./rest";
 import { DEFAULTS, type Kind, type Settings } from "./settings";
@@ -59,12 +59,11 @@ export class Workspace extends Observable {
     return layout !== null;
   }
 
-  /** Put a widget below all others, as wide as asked; its id. */
+  /** Put a widget where its columns and rows are free; its id. */
   add(kind: Kind, w: number, h: number, settings: Settings = {}): string {
     const layout = this.layout;
     const id = fresh(kind, new Set(layout.map((each) => each.id)));
-    const y = Math.max(0, ...layout.map((each) => each.y + each.h));
-    this.store([...layout, { id, kind, x: 0, y, w: Math.min(w, COLUMNS), h, settings: { ...DEFAULTS[kind], ...settings } }]);
+    this.store([...layout, { id, kind, ...freePlace(layout, w, h), w, h, settings: { ...DEFAULTS[kind], ...settings } }]);
     return id;
   }
 
