@@ -37,7 +37,7 @@ def figures(symbol: str, chance: random.Random, at_ms: int) -> dict[str, Any]:
         symbol, close=close, open=opened, prev_day_close=previous, high=close, low=close, volume=100.0,
         accumulated_volume=float(volume), avg_volume=float(average), relative_volume=volume / average,
         change=close - previous, pct_change=(close / previous - 1) * 100, change_since_open=close - opened,
-        pct_change_since_open=(close / opened - 1) * 100, aggregate_vwap=round((opened + close) / 2, 4),
+        pct_change_since_open=(close / opened - 1) * 100, aggregate_vwap=round((opened + close) / 2, 2),
         prev_day_high=round(previous * 1.02, 2), prev_day_low=round(previous * 0.97, 2),
         dollar_volume=volume * (opened + close) / 2, pct_open_gap=(opened / previous - 1) * 100,
         start_timestamp=at_ms - 1000, end_timestamp=at_ms,
