@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     market_start: str = Field(
         "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
     )
+    simulator_clock_file: Path | None = Field(
+        None, description="File that keeps the simulated market's time; a later start goes on there. `up` sets it."
+    )
     events_per_s: float = Field(2000.0, gt=0, description="Mean rate of simulated events in the regular session.")
 
     # The gateway
@@ -158,6 +161,9 @@ class Settings(BaseSettings):
     gateway_open: bool = Field(False, description="Let the gateway be open to a network, without a key.")
     gateway_max_clients: int = Field(2000, ge=1, description="WebSocket clients of one gateway process.")
     gateway_max_subscriptions: int = Field(500, ge=1, description="Subscriptions of one WebSocket client.")
+    gateway_tape_mib: int = Field(
+        256, ge=16, description="Memory (MiB) for the trades of all symbols while someone asks for one's."
+    )
     gateway_slow_client_s: float = Field(10.0, gt=0, description="A client that takes nothing for this long is closed.")
 
     # Telemetry

@@ -1,5 +1,7 @@
 """Every Faust topic and table, declared once from `app.topics`."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from app import topics
@@ -101,11 +103,17 @@ daily_ranges = AnnouncingTable[RangeRow](
     dead_letters=dead_letters,
 )
 
-#: The last 1,000 trades of each symbol, in chunks.
+
+def _quotes_of(partition: int) -> Mapping[str, Nbbo]:
+    owned = nbbo.owned.get(partition)
+    return {} if owned is None else owned.rows
+
+
+#: The last 1,000 trades of each symbol, in chunks; the side of each by the quote that was known then.
 trade_tape = FoldedTable[WindowTrade](
     app,
     name="trade_tape",
-    make=lambda _: TapePartition(),
+    make=lambda partition: TapePartition(lambda: _quotes_of(partition)),
     decode_events=msgspec.json.Decoder(list[WindowTrade]).decode,
     changelog_topic=_batched(topics.TRADE_TAPE),
     sources=[topics.TRADES.name],

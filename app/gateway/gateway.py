@@ -9,6 +9,7 @@ from app.gateway.feeds import BOARDS, QUOTES, TABLES
 from app.gateway.hub import Hub
 from app.gateway.protocol import reply
 from app.gateway.reader import TableReader
+from app.gateway.tape import TapeFollower
 from app.gateway.view import View
 from app.market.calendar import TradingCalendar
 from app.settings import Settings
@@ -29,6 +30,7 @@ class Gateway:
         self.hub = Hub(self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions)
         topics = [table.topic.name for table in TABLES]
         self.reader = TableReader(settings.bootstrap_servers, self.view, topics, self.hub.publish)
+        self.tape = TapeFollower(settings.bootstrap_servers, settings.gateway_tape_mib * 1024 * 1024)
         self._calendar = TradingCalendar.new_york()
 
     async def __aenter__(self) -> Self:
@@ -37,6 +39,7 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         await self.say_goodbye()
+        await self.tape.close()
         await self.reader.__aexit__()
 
     async def say_goodbye(self) -> None:
