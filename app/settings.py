@@ -9,7 +9,7 @@ import json
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -68,6 +68,33 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(8, ge=1, le=512, description="Partitions of every topic; cannot be lowered later.")
     replication_factor: int = Field(1, ge=1, le=9, description="Replicas of every topic.")
+    min_insync_replicas: int = Field(
+        1, ge=1, le=9, description="Replicas that must have a record before it counts; of topics that are made."
+    )
+    kafka_acks: Literal["all", "1"] = Field(
+        "all", description="Whom the producer of raw events waits for: all in-sync replicas, or the leader alone."
+    )
+    kafka_client_id: str = Field("tapereader", min_length=1, description="What our clients are called at the broker.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How a Kafka of your own is spoken to."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "PLAIN", description="How we log in where the protocol is one of SASL."
+    )
+    kafka_username: str | None = Field(None, description="User of PLAIN and SCRAM.")
+    kafka_password: SecretStr | None = Field(None, description="Password of PLAIN and SCRAM.")
+    kafka_password_file: Path | None = Field(None, description="File that holds the password.")
+    kafka_tls_ca_file: Path | None = Field(None, description="Authorities to trust (PEM); unset: the system's.")
+    kafka_tls_certificate_file: Path | None = Field(None, description="Our certificate (PEM), where one is asked for.")
+    kafka_tls_key_file: Path | None = Field(None, description="Its key (PEM); unset: it is in the certificate's file.")
+    kafka_tls_key_password: SecretStr | None = Field(None, description="Password of the key.")
+    kafka_tls_check_hostname: bool = Field(True, description="Check that the certificate names the broker's host.")
+    kafka_oauth_token_file: Path | None = Field(None, description="OAUTHBEARER: file with a token that is kept fresh.")
+    kafka_oauth_token_url: str | None = Field(None, description="OAUTHBEARER: token endpoint (client credentials).")
+    kafka_oauth_client_id: str | None = Field(None, description="OAUTHBEARER: our id at the token endpoint.")
+    kafka_oauth_client_secret: SecretStr | None = Field(None, description="OAUTHBEARER: our secret there.")
+    kafka_oauth_client_secret_file: Path | None = Field(None, description="File that holds that secret.")
+    kafka_oauth_scope: str | None = Field(None, description="OAUTHBEARER: scope to ask for.")
     app_id: str = Field("tapereader", min_length=1, description="Consumer group of the workers.")
     publish_interval_ms: int = Field(
         1000, ge=250, le=60_000, description="Least time between two publications of a board."
@@ -203,6 +230,18 @@ class Settings(BaseSettings):
     # Telemetry
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     log_json: bool | None = Field(None, description="Log JSON; unset: readable at a terminal, JSON otherwise.")
+    worker_http_host: str = Field("127.0.0.1", description="Address of a worker's `/metrics` and health.")
+    worker_http_port: int = Field(
+        0, ge=0, le=65535, description="Port of a worker's `/metrics` and health; 0: a free one, named in its log."
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector that gets metrics and traces, `http://collector:4318`; unset: none."
+    )
+    otlp_interval_s: float = Field(15.0, gt=0, description="Time between two exports of metrics to the collector.")
+    trace_sample_ratio: float = Field(
+        0.0, ge=0, le=1, description="Share of the producer's rounds that are traced, such as 0.01; 0: no tracing."
+    )
+    trace_file: Path | None = Field(None, description="File to which spans are appended as JSON lines; unset: none.")
 
     @field_validator("subscriptions", "resuming_codes", "analyzers", mode="before")
     @classmethod
@@ -257,5 +296,5 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]).removeprefix(PREFIX).lower()
-            shown = "(hidden)" if "key" in name else repr(first["input"])
+            shown = "(hidden)" if any(word in name for word in ("key", "password", "secret")) else repr(first["input"])
             raise SettingsError(f"{PREFIX}{name.upper()} = {shown}: {first['msg']}") from None
