@@ -34,7 +34,7 @@ FLAGS = {
 #: Groups of values, and quantities: what they hold is documented, or what holds them.
 UNDOCUMENTED = (
     r"^(image|massive|kafka|redis|topics|producer|worker|gateway|simulator|serviceAccount|networkPolicy|metrics|tests)"
-    r"(\.(auth|autoscaling|bundled|dashboards|image|ingress|keda|persistence|podDisruptionBudget|prometheusRule|sasl"
+    r"(\.(auth|autoscaling|bundled|dashboards|image|ingress|keda|oauth|persistence|podDisruptionBudget|prometheusRule|sasl"
     r"|service|serviceMonitor|strimzi|tls))*$",
     r"\.resources\.",
     r"\.labels\.",

@@ -32,6 +32,12 @@
 {{- if and (hasPrefix "SASL" .kafka.securityProtocol) (not .kafka.sasl.existingSecret) }}
 {{- fail (printf "kafka.securityProtocol is %s and kafka.sasl.existingSecret is empty: name the Secret with user name and password" .kafka.securityProtocol) }}
 {{- end }}
+{{- if and (hasPrefix "SASL" .kafka.securityProtocol) (eq .kafka.sasl.mechanism "OAUTHBEARER") (not .kafka.sasl.oauth.tokenUrl) }}
+{{- fail "kafka.sasl.mechanism is OAUTHBEARER and kafka.sasl.oauth.tokenUrl is empty: name the token endpoint" }}
+{{- end }}
+{{- if and .worker.keda.enabled (hasPrefix "SASL" .kafka.securityProtocol) (eq .kafka.sasl.mechanism "OAUTHBEARER") }}
+{{- fail "worker.keda.enabled does not go with OAUTHBEARER in this chart: KEDA wants the token endpoint in a Secret of its own; make a ScaledObject yourself" }}
+{{- end }}
 {{- if and .redis.bundled.enabled (or .redis.url .redis.existingSecret) }}
 {{- fail "redis.bundled.enabled is set, and so is redis.url or redis.existingSecret: name your Redis, or let the chart run one" }}
 {{- end }}

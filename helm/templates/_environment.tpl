@@ -16,7 +16,7 @@
 {{/* A map `settings` of the values as variables (YAML map). */}}
 {{- define "tapereader.settings" -}}
 {{- range $name, $value := . }}
-{{- if regexMatch "(api_key|api_keys|password|secret|encryption_key)$" $name }}
+{{- if regexMatch "(api_keys?|password|secret|encryption_key)$" $name }}
 {{- fail (printf "settings.%s is a secret: put it into a Secret of yours and name it (massive.existingSecret, gateway.auth.existingSecret, kafka.sasl.existingSecret, or extraEnv with valueFrom)" $name) }}
 {{- end }}
 TAPEREADER_{{ upper $name }}: {{ include "tapereader.asSetting" $value | quote }}
@@ -31,6 +31,7 @@ TAPEREADER_{{ upper $name }}: {{ include "tapereader.asSetting" $value | quote }
 KAFKA_BOOTSTRAP_SERVERS: {{ include "tapereader.bootstrapServers" $root | quote }}
 TAPEREADER_PARTITIONS: {{ int .partitions | quote }}
 TAPEREADER_REPLICATION_FACTOR: {{ int .kafka.replicationFactor | quote }}
+TAPEREADER_MIN_INSYNC_REPLICAS: {{ int .kafka.minInsyncReplicas | quote }}
 TAPEREADER_APP_ID: {{ .appId | quote }}
 TAPEREADER_LOG_LEVEL: {{ .logLevel | quote }}
 TAPEREADER_LOG_JSON: "true"
@@ -82,6 +83,12 @@ TAPEREADER_SPEED: {{ include "tapereader.asSetting" .simulator.speed | quote }}
 TAPEREADER_KAFKA_SECURITY_PROTOCOL: {{ .securityProtocol | quote }}
 {{- if hasPrefix "SASL" .securityProtocol }}
 TAPEREADER_KAFKA_SASL_MECHANISM: {{ .sasl.mechanism | quote }}
+{{- if eq .sasl.mechanism "OAUTHBEARER" }}
+TAPEREADER_KAFKA_OAUTH_TOKEN_URL: {{ .sasl.oauth.tokenUrl | quote }}
+{{- with .sasl.oauth.scope }}
+TAPEREADER_KAFKA_OAUTH_SCOPE: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and (hasSuffix "SSL" .securityProtocol) .tls.existingSecret }}
 {{- with .tls.caKey }}
@@ -118,8 +125,9 @@ TAPEREADER_KAFKA_TLS_KEY_FILE: /etc/tapereader/kafka-tls/{{ . }}
 {{ include "tapereader.fromSecret" (list "REDIS_URL" .redis.existingSecret .redis.existingSecretKey) }}
 {{- end }}
 {{- if and (hasPrefix "SASL" .kafka.securityProtocol) (ne $component "simulator") }}
-{{ include "tapereader.fromSecret" (list "TAPEREADER_KAFKA_SASL_USERNAME" .kafka.sasl.existingSecret .kafka.sasl.usernameKey) }}
-{{ include "tapereader.fromSecret" (list "TAPEREADER_KAFKA_SASL_PASSWORD" .kafka.sasl.existingSecret .kafka.sasl.passwordKey) }}
+{{- $names := ternary (list "OAUTH_CLIENT_ID" "OAUTH_CLIENT_SECRET") (list "USERNAME" "PASSWORD") (eq .kafka.sasl.mechanism "OAUTHBEARER") }}
+{{ include "tapereader.fromSecret" (list (printf "TAPEREADER_KAFKA_%s" (first $names)) .kafka.sasl.existingSecret .kafka.sasl.usernameKey) }}
+{{ include "tapereader.fromSecret" (list (printf "TAPEREADER_KAFKA_%s" (last $names)) .kafka.sasl.existingSecret .kafka.sasl.passwordKey) }}
 {{- end }}
 {{- if and (eq $component "gateway") .gateway.auth.existingSecret }}
 {{ include "tapereader.fromSecret" (list "TAPEREADER_GATEWAY_API_KEY" .gateway.auth.existingSecret .gateway.auth.existingSecretKey) }}

@@ -68,6 +68,12 @@ def test_ways_to_install_go_together(base: str) -> None:
         ("minimal", ("kafka.minInsyncReplicas=4",), "nothing could be written"),
         ("simulator", ('kafka.securityProtocol="SSL"',), "speaks PLAINTEXT"),
         ("production", ('kafka.sasl.existingSecret=""',), "kafka.sasl.existingSecret is empty"),
+        ("production", ('kafka.sasl.mechanism="OAUTHBEARER"',), "kafka.sasl.oauth.tokenUrl is empty"),
+        (
+            "keda",
+            ('kafka.sasl.mechanism="OAUTHBEARER"', 'kafka.sasl.oauth.tokenUrl="https://id.example.com"'),
+            "does not go with OAUTHBEARER",
+        ),
         ("minimal", ('redis.url=""',), "no Redis: set redis.url"),
         ("minimal", ("redis.bundled.enabled=true",), "redis.bundled.enabled is set, and so is redis.url"),
         ("minimal", ('redis.url="redis://me:hidden@redis:6379/0"',), "redis.url holds a password"),

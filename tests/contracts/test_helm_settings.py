@@ -88,6 +88,34 @@ def test_settings_of_the_values_reach_the_processes(monkeypatch: pytest.MonkeyPa
     assert found["worker"].resuming_codes == (18, 19)
 
 
+def test_kafka_is_spoken_to_as_the_values_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    for container in ours("production"):
+        settings = settings_of(container, monkeypatch).model_dump()
+        assert settings["kafka_security_protocol"] == "SASL_SSL"
+        assert settings["kafka_sasl_mechanism"] == "SCRAM-SHA-512"
+        assert settings["kafka_username"] == "from tapereader-kafka/username"
+        assert settings["kafka_password"].get_secret_value() == "from tapereader-kafka/password"
+        assert settings["replication_factor"] == 3
+        assert settings["min_insync_replicas"] == 2
+    for container in ours("strimzi"):
+        settings = settings_of(container, monkeypatch).model_dump()
+        mount = next(each for each in container.container["volumeMounts"] if each["name"] == "kafka-tls")
+        for name, key in (("ca", "ca.crt"), ("certificate", "user.crt"), ("key", "user.key")):
+            assert str(settings[f"kafka_tls_{name}_file"]) == f"{mount['mountPath']}/{key}"
+        volume = next(each for each in container.pod["spec"]["volumes"] if each["name"] == "kafka-tls")
+        assert volume["secret"]["secretName"] == "tapereader-kafka"
+    by_token = (
+        'kafka.sasl.mechanism="OAUTHBEARER"',
+        'kafka.sasl.oauth={"tokenUrl":"https://id.example.com/token","scope":"kafka"}',
+    )
+    for container in ours("production", *by_token):
+        settings = settings_of(container, monkeypatch).model_dump()
+        assert settings["kafka_oauth_token_url"] == "https://id.example.com/token"
+        assert settings["kafka_oauth_client_id"] == "from tapereader-kafka/username"
+        assert settings["kafka_oauth_client_secret"].get_secret_value() == "from tapereader-kafka/password"
+        assert settings["kafka_username"] is None
+
+
 def test_the_simulated_market_is_found_by_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
     services = rendered("simulator").of_kind("Service")
     for container in ours("simulator"):
