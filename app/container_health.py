@@ -35,13 +35,13 @@ def running_command(processes: Iterable[psutil.Process]) -> str | None:
 
 def address(command: str, settings: Settings) -> str | None:
     """Where a command answers whether it is well; None: it serves nothing, that it runs is enough."""
-    places = {
-        "gateway": f"127.0.0.1:{settings.http_port}/healthz",
-        "produce": f"127.0.0.1:{settings.control_port}/healthz",
-        "worker": f"127.0.0.1:{settings.worker_http_port}/healthz",
-        "simulate": f"127.0.0.1:{settings.simulator_port}/control/stats",
+    ports = {
+        "gateway": settings.http_port,
+        "produce": settings.control_port,
+        "worker": settings.worker_http_port,
+        "simulate": settings.simulator_port,
     }
-    return f"http://{places[command]}" if command in places else None
+    return f"http://127.0.0.1:{ports[command]}/healthz" if command in ports else None
 
 
 def amiss(processes: Iterable[psutil.Process], settings: Settings) -> str | None:

@@ -1,19 +1,23 @@
 """The environment and the command line of every container are those of the settings and of the commands."""
 
+import json
 import os
 from typing import Any, get_args
 
 import click
 import pytest
+import yaml
 from pydantic import SecretStr
 from typer.main import get_command
 
 from app.cli import cli
 from app.gateway.access import Access
+from app.gateway.api import create_api
+from app.operations import Operations
 from app.reference.rest import endpoint
 from app.settings import PREFIX, Settings, Source
 from producers.live import feed_address
-from tests.chart_rendering import EXAMPLES, Container, containers, needs_chart_tools, rendered
+from tests.chart_rendering import CHART, EXAMPLES, Container, containers, needs_chart_tools, rendered
 
 pytestmark = needs_chart_tools
 
@@ -60,7 +64,7 @@ def test_the_environment_of_every_container_is_the_settings(name: str, monkeypat
         elif component == "producer":
             assert settings.control_port == port_of(container, "control")
         elif component == "worker":
-            assert settings.model_dump()["worker_http_port"] == port_of(container, "http")
+            assert settings.worker_http_port == port_of(container, "http")
             assert settings.group_instance_id == "tapereader-worker-0"
         elif component == "simulator":
             assert settings.simulator_port == port_of(container, "http")
@@ -69,6 +73,43 @@ def test_the_environment_of_every_container_is_the_settings(name: str, monkeypat
 def port_of(container: Container, name: str) -> int:
     """Number of a container's named port."""
     return int(next(port["containerPort"] for port in container.container["ports"] if port["name"] == name))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_probe_asks_for_what_the_process_answers(name: str) -> None:
+    everywhere = {route.path for route in Operations(Settings.load(), "any").routes()}
+    answered = {"gateway": {getattr(route, "path", None) for route in create_api(Settings.load()).routes}}
+    probed = 0
+    for container in ours(name):
+        paths = {
+            kind: container.container[kind]["httpGet"]["path"]
+            for kind in ("startupProbe", "livenessProbe", "readinessProbe")
+            if kind in container.container
+        }
+        assert set(paths.values()) <= answered.get(container.container["name"], everywhere), container.owner
+        if not container.initial and "ports" in container.container:
+            # Alive is another question than ready: who waits for others is not started again.
+            assert (paths["livenessProbe"], paths["readinessProbe"]) == ("/healthz", "/readyz"), container.owner
+            probed += 1
+    assert probed >= 2
+
+
+def test_prometheus_asks_for_what_the_processes_answer() -> None:
+    everywhere = {route.path for route in Operations(Settings.load(), "any").routes()}
+    monitors = rendered("production").of_kind("ServiceMonitor")
+    assert set(monitors) == {"tapereader-gateway", "tapereader-producer", "tapereader-worker"}
+    for name, monitor in monitors.items():
+        endpoint_ = monitor["spec"]["endpoints"][0]
+        assert endpoint_["path"] in everywhere
+        # The gateway's metrics are for who has a key.
+        assert ("authorization" in endpoint_) is (name == "tapereader-gateway")
+    rules = rendered("production").of_kind("PrometheusRule")["tapereader-rules-tapereader"]["spec"]
+    assert rules == yaml.safe_load((CHART / "rules" / "tapereader.yaml").read_text(encoding="utf-8"))
+    dashboard = rendered("production").of_kind("ConfigMap")["tapereader-dashboard-tapereader"]
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["tapereader.json"]) == json.loads(
+        (CHART / "dashboards" / "tapereader.json").read_text(encoding="utf-8")
+    )
 
 
 def test_settings_of_the_values_reach_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
