@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     http_port: int = Field(8000, ge=1, le=65535, description="Port of the gateway: page, REST and WebSocket.")
     control_port: int = Field(4200, ge=1, le=65535, description="Port of the producer's HTTP control.")
     simulator_port: int = Field(18080, ge=1, le=65535, description="Port of the simulator: WebSocket and REST.")
+    simulator_host: str = Field(
+        "127.0.0.1", description="Address that the simulator listens on, and where the others look for it."
+    )
     workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")
     browser: bool = Field(True, description="Open the page in a browser when `up` is ready.")
 
@@ -110,6 +113,12 @@ class Settings(BaseSettings):
     )
     analyzers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Analyzers of your own to run, `module:attribute`, comma-separated."
+    )
+    group_instance_id: str | None = Field(
+        None,
+        min_length=1,
+        description="A worker's own, lasting name: one that comes back under it within the session's time-out "
+        "keeps its partitions, without a rebalance.",
     )
     session_timeout_ms: int = Field(
         6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."

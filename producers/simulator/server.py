@@ -215,6 +215,7 @@ async def serve(settings: Settings) -> None:
         api_key=settings.api_key() or DEFAULT_API_KEY,
         port=settings.simulator_port,
         operations=Operations(settings, "simulator"),
+        host=settings.simulator_host,
     )
     async with simulator:
         tasks = {asyncio.create_task(simulator.wait()), asyncio.create_task(stopping.wait())}
