@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright
 
 from app import topics
 from app.gateway import build_page
+from app.market.trade_tape import TapePartition, WindowTrade
 from app.topic_admin import ensure_topics
 from tests.conftest import free_port
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables, quote_row
@@ -113,6 +114,16 @@ async def put_halt(tables: Tables, symbol: str, since_ms: int | None, reason: st
         "sequence_number": 1, "halted_since": since_ms, "reason": reason, "resumed_at": None,
     }  # fmt: skip
     await tables.put(topics.MARKET_HALTS, symbol, row)
+
+
+async def put_tape(tables: Tables, symbol: str, trades: list[tuple[float, float, int]]) -> None:
+    """Write a symbol's tape of trades given as price, shares and epoch ms."""
+    partition = TapePartition()
+    for number, (price, size, at_ms) in enumerate(trades):
+        trade = WindowTrade(symbol, price=price, size=size, timestamp=at_ms, sequence_number=number, id=str(number))
+        partition.fold([trade])
+    pairs = [(key.encode(), value) for key, value in partition.take_changes() if value is not None]
+    await tables.put_bytes(topics.TRADE_TAPE, pairs)
 
 
 async def put_alert(
