@@ -20,6 +20,7 @@ GROUPS = {
     "config": "app.commands_config:config_app",
     "topics": "app.commands_topics:topics_app",
     "cache": "app.commands_cache:cache_app",
+    "contract": "app.commands_contract:contract_app",
     "dead-letters": "app.commands_dead_letters:dead_letters_app",
 }
 
@@ -196,11 +197,12 @@ def record(
     kafka_port: KafkaPort = None,
 ) -> None:
     """Write what the raw topics hold into a compressed file that `replay` plays."""
+    from app.kafka_access import KafkaAccess
     from producers.record import record as write
 
     async def job(settings: Settings) -> None:
         with progress("recording") as advance:
-            count = await write(settings.bootstrap_servers, file, progress=advance)
+            count = await write(KafkaAccess.of(settings), file, progress=advance)
         out.print(f"{count:,} events in {file}")
 
     run(job, kafka_port=kafka_port)
@@ -218,12 +220,13 @@ def replay(
     Example: `tapereader up --source none` in one terminal, and in another
     `tapereader replay tape.ndjson.gz --speed max --reference reference.json`.
     """
+    from app.kafka_access import KafkaAccess
     from producers.replay import replay as play
 
     async def job(settings: Settings) -> None:
         with progress("replaying") as advance:
             sent = await play(
-                settings.bootstrap_servers, file, speed=_speed(speed), reference=reference, progress=advance
+                KafkaAccess.of(settings), file, speed=_speed(speed), reference=reference, progress=advance
             )
         out.print("  ".join(f"{name} {count:,}" for name, count in sorted(sent.items())))
 

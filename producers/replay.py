@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from app import clock
+from app.kafka_access import Brokers
 from producers.publisher import Publisher
 from producers.replay_day import check_day
 from producers.tape_file import NextDay, TapeEvent, reference_events
@@ -23,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 
 async def replay(
-    bootstrap_servers: str,
+    brokers: Brokers,
     path: Path,
     *,
     speed: float | None = None,
@@ -39,9 +40,9 @@ async def replay(
     """
     tape = await asyncio.to_thread(Tape(path).__enter__)
     try:
-        async with Publisher(bootstrap_servers) as publisher:
+        async with Publisher(brokers) as publisher:
             if tape.last_ms:
-                await check_day(bootstrap_servers, tape.last_ms)
+                await check_day(brokers, tape.last_ms)
             if reference is not None:
                 now_ns = clock.wall_ns()
                 await publisher.publish((routed, now_ns) for routed in reference_events(reference, NextDay()))

@@ -5,6 +5,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from app.errors import StartupError
+from app.kafka_access import Brokers, KafkaAccess
 from app.market.calendar import TradingCalendar
 from app.topics import LEADERBOARDS
 
@@ -16,13 +17,14 @@ class _Board(msgspec.Struct):
     day: str
 
 
-async def board_day(bootstrap_servers: str) -> str | None:
+async def board_day(brokers: Brokers) -> str | None:
     """The trading day of the newest boards; None where there are none yet.
 
     Raises aiokafka's `KafkaError` when Kafka does not answer.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    access = KafkaAccess.of(brokers)
+    consumer = AIOKafkaConsumer(**access.options("replay"), enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**access.options("replay-admin"))
     await consumer.start()
     try:
         await admin.start()
@@ -42,16 +44,16 @@ async def board_day(bootstrap_servers: str) -> str | None:
         await consumer.stop()
 
 
-async def check_day(bootstrap_servers: str, last_ms: int) -> None:
+async def check_day(brokers: Brokers, last_ms: int) -> None:
     """Raises `StartupError`: the boards are of a later day than a tape that ends at `last_ms` (epoch ms)."""
-    newest = await board_day(bootstrap_servers)
+    newest = await board_day(brokers)
     try:
         day = TradingCalendar().day_of(last_ms)
     except ValueError:  # a time that no exchange was open at: what is wrong with it, the workers say
         return
     if newest is not None and day < newest:
+        where = KafkaAccess.of(brokers).bootstrap_servers
         raise StartupError(
-            f"the tape ends on {day} and the boards at {bootstrap_servers} are of {newest}: its events would all be "
-            "late ones. Play it into a platform of its own: "
-            "tapereader up --source none --data-dir .tapereader-replay"
+            f"the tape ends on {day} and the boards at {where} are of {newest}: its events would all be late ones. "
+            "Play it into a platform of its own: tapereader up --source none --data-dir .tapereader-replay"
         )

@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.gateway import problems, rest, routes_tables
+from app.gateway import problems, rest, routes_filters, routes_stream, routes_tables
 from app.gateway.gateway import Gateway
 from app.gateway.references import References
 from app.gateway.routes_reference import reference_routes
@@ -83,6 +83,8 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     problems.install(api)
     api.include_router(rest.router)
     api.include_router(routes_tables.router)
+    api.include_router(routes_filters.router)
+    api.include_router(routes_stream.router)
     api.include_router(reference_routes(references.cache), dependencies=[Depends(rest.authorized)])
     _add_health(api)
     endpoint = SocketEndpoint(served.view, served.hub, served.access, slow_s=settings.gateway_slow_client_s)
@@ -97,13 +99,26 @@ def _add_health(api: FastAPI) -> None:
     @api.get("/healthz", tags=["status"])
     async def healthz(request: Request) -> Response:
         """The process answers; counts of what it serves."""
-        return _json(rest.gateway_of(request).health())
+        return _json(rest.gateway_of(request).operations.health())
 
     @api.get("/readyz", tags=["status"], responses={503: {"description": "Not ready; `reasons` says why"}})
     async def readyz(request: Request) -> Response:
         """Whether the tables are complete and followed; 503 with the reasons where not."""
-        reasons = rest.gateway_of(request).reasons()
-        return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        status, body = rest.gateway_of(request).operations.readiness()
+        return _json(body, status)
+
+    @api.get("/metrics", tags=["status"], responses={401: {"description": "No API key, or a wrong one"}})
+    async def metrics(gateway: rest.Reads) -> Response:
+        """Prometheus's metrics of this process (docs/metrics.md)."""
+        meters = gateway.operations.meters
+        return Response(meters.exposition(), media_type=meters.content_type, headers={"Cache-Control": "no-store"})
+
+    @api.api_route("/control/log-level", methods=["GET", "PUT"], include_in_schema=False)
+    async def log_level(request: Request) -> Response:
+        remote = request.client.host if request.client is not None else None
+        body = await request.body() if request.method == "PUT" else None
+        status, answer = rest.gateway_of(request).operations.level(remote, body)
+        return _json(answer, status)
 
 
 def _add_page(api: FastAPI) -> None:

@@ -6,6 +6,7 @@ that were there at its start has the tables.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -14,7 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from app import clock
+from app import clock, tracing
+from app.kafka_access import Brokers, KafkaAccess
 from app.topics import MAX_MESSAGE_BYTES
 
 log = structlog.get_logger(__name__)
@@ -49,13 +51,16 @@ class TableReader(Generic[Changed]):
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        brokers: Brokers,
         view: Copy[Changed],
         topics: Sequence[str],
         on_change: Callable[[list[Changed]], None],
     ) -> None:
-        self._servers, self._view, self._topics, self._on_change = bootstrap_servers, view, topics, on_change
+        self._access = KafkaAccess.of(brokers)
+        self._view, self._topics, self._on_change = view, topics, on_change
         self._positions: dict[TopicPartition, int] = {}
+        #: Records read since the start, by topic.
+        self.read: Counter[str] = Counter()
         self._missing: dict[TopicPartition, int] = {}
         #: Set once the ends that were there at the start have been read.
         self.caught_up = asyncio.Event()
@@ -87,7 +92,7 @@ class TableReader(Generic[Changed]):
             try:
                 await self._read()
             except (KafkaError, OSError, TimeoutError) as error:
-                self._trouble = f"Kafka at {self._servers}: {type(error).__name__} {error}".strip()
+                self._trouble = f"Kafka at {self._access.bootstrap_servers}: {type(error).__name__} {error}".strip()
                 log.warning("table_reader_failed", error=repr(error), retry_s=backoff_s)
             if clock.monotonic_s() - started_s > 2 * MAX_BACKOFF_S:
                 backoff_s = FIRST_BACKOFF_S
@@ -95,9 +100,9 @@ class TableReader(Generic[Changed]):
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def _read(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        admin = AIOKafkaAdminClient(**self._access.options("gateway"))
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **self._access.options("gateway"),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
@@ -149,10 +154,13 @@ class TableReader(Generic[Changed]):
             await asyncio.sleep(0)
 
     def _take(self, tp: TopicPartition, records: Sequence[Any]) -> None:
-        changed = self._view.apply(tp.topic, ((record.key, record.value) for record in records))
-        self._positions[tp] = records[-1].offset + 1
-        if changed:
-            self._on_change(changed)
+        traces = tracing.headers_in(records) if tracing.enabled() else ()
+        with tracing.continued("deliver", traces, **{"messaging.destination.name": tp.topic}):
+            changed = self._view.apply(tp.topic, ((record.key, record.value) for record in records))
+            self._positions[tp] = records[-1].offset + 1
+            self.read[tp.topic] += len(records)
+            if changed:
+                self._on_change(changed)
 
     def _note_progress(self) -> None:
         self._missing = {tp: end for tp, end in self._missing.items() if self._positions[tp] < end}

@@ -12,6 +12,7 @@ import structlog
 
 from app.gateway.problems import Problem
 from app.gateway.reader import TableReader
+from app.kafka_access import Brokers
 from app.market.trade_tape import read_tape
 from app.market.trade_windows import CHUNK_SLOTS, CHUNK_TRADES, TapeTrade
 from app.topics import TRADE_TAPE
@@ -93,8 +94,8 @@ def _first_of(chunk: bytes) -> int:
 class TapeFollower:
     """Follows the tape while there are requests."""
 
-    def __init__(self, bootstrap_servers: str, budget_bytes: int, *, idle_s: float = IDLE_S) -> None:
-        self._servers, self._budget_bytes, self._idle_s = bootstrap_servers, budget_bytes, idle_s
+    def __init__(self, brokers: Brokers, budget_bytes: int, *, idle_s: float = IDLE_S) -> None:
+        self._brokers, self._budget_bytes, self._idle_s = brokers, budget_bytes, idle_s
         self._lock = asyncio.Lock()
         self._reader: TableReader[object] | None = None
         self._view = TapeView(budget_bytes)
@@ -111,7 +112,7 @@ class TapeFollower:
         async with self._lock:
             if self._reader is None:
                 self._view = TapeView(self._budget_bytes)
-                self._reader = TableReader(self._servers, self._view, [TRADE_TAPE.name], lambda _: None)
+                self._reader = TableReader(self._brokers, self._view, [TRADE_TAPE.name], lambda _: None)
                 await self._reader.__aenter__()
             reader, view = self._reader, self._view
             self._rest()

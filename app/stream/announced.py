@@ -14,7 +14,7 @@ topic drops repetitions by a key in the record. One agent folds such a table.
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from app.stream import internals
+from app.stream import instruments, internals
 from app.stream.batches import RecordBatch
 from app.stream.table import BatchedTable
 from app.stream.view import PartitionView
@@ -66,3 +66,4 @@ class AnnouncingTable(BatchedTable[Row]):
             await self.crash(error)
             raise
         self.announced += len(pending)
+        instruments.sent[self.announces] += len(pending)

@@ -14,6 +14,7 @@ from aiohttp import web
 from app import clock
 from app.errors import SettingsError, StartupError
 from app.market.calendar import NEW_YORK, TradingCalendar
+from app.operations import Operations
 from app.settings import Settings
 from producers.simulator.answers import Answers
 from producers.simulator.clock import VirtualClock
@@ -80,6 +81,7 @@ class Simulator:
         host: str = "127.0.0.1",
         max_connections: int = 1,
         skip_nights: bool = True,
+        operations: Operations | None = None,
     ) -> None:
         calendar = TradingCalendar()
         start_ms = start_of(calendar, start)
@@ -93,6 +95,7 @@ class Simulator:
         self._runner: web.AppRunner | None = None
         self._pacing: asyncio.Task[None] | None = None
         self.host, self.port = host, port
+        self._operations = operations
 
     @property
     def counts(self) -> Counter[str]:
@@ -117,6 +120,8 @@ class Simulator:
         app = web.Application(client_max_size=MAX_EMIT_BYTES)
         app.add_routes([web.get(f"/{market}", self._feed_socket) for market in MARKETS])
         app.add_routes([*self._rest.routes(), *self._control.routes()])
+        if self._operations is not None:
+            app.add_routes(self._operations.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self._wanted_port)
@@ -209,6 +214,8 @@ async def serve(settings: Settings) -> None:
         events_per_s=settings.events_per_s,
         api_key=settings.api_key() or DEFAULT_API_KEY,
         port=settings.simulator_port,
+        operations=Operations(settings, "simulator"),
+        host=settings.simulator_host,
     )
     async with simulator:
         tasks = {asyncio.create_task(simulator.wait()), asyncio.create_task(stopping.wait())}

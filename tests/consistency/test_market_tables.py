@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from app import topics
-from app.market.trade_tape import tape_of
+from app.market.trade_tape import TapePartition, tape_of
+from app.market.trade_windows import TradeWindows
 from app.topic_admin import ensure_topics
 from tests.consistency.harness import read_all
 from tests.consistency.market import QUIET_SYMBOLS, RandomMarket
@@ -52,16 +53,21 @@ async def _kill(workers: Workers, market: RandomMarket, rounds: int) -> None:
 
 async def _compare(bootstrap: str, market: RandomMarket, workers: Workers) -> None:
     expected_tapes = {symbol: windows.trades(symbol) for windows in market.windows for symbol in windows.symbols()}
+    expected_paces = {symbol: pace for windows in market.windows for symbol, pace in _paces(windows).items()}
     state: dict[str, Any] = {}
 
     async def tapes_are_right() -> bool:
-        while workers.reap() or not workers.running:
-            workers.start()
-        chunks = chunks_of(await raw_table(bootstrap, topics.TRADE_TAPE))
-        state["tapes"] = {symbol: tape_of(symbol, found) for symbol, found in chunks.items()}
-        return bool(state["tapes"] == expected_tapes)
+        _alive(workers)
+        rows = await raw_table(bootstrap, topics.TRADE_TAPE)
+        state["tapes"] = {symbol: tape_of(symbol, found) for symbol, found in chunks_of(rows).items()}
+        partition = TapePartition()
+        for key, value in rows.items():
+            partition.load(key, value)
+        partition.finish_loading()
+        return bool(state["tapes"] == expected_tapes and _paces(partition.windows) == expected_paces)
 
     async def others_are_right() -> bool:
+        _alive(workers)
         state["differences"] = {}
         for spec, rows in (
             (topics.NBBO, market.nbbo),
@@ -93,6 +99,22 @@ async def _compare(bootstrap: str, market: RandomMarket, workers: Workers) -> No
     await eventually(no_alert_is_lost, timeout_s=30, interval_s=1)
     assert state["alerts"] == market.alert_keys
     await _thresholds_and_dead_letters(bootstrap, market)
+
+
+def _alive(workers: Workers) -> None:
+    """Start again what ended by itself, as `up` does."""
+    while workers.reap() or not workers.running:
+        workers.start()
+
+
+def _paces(windows: TradeWindows) -> dict[str, tuple[float | None, float | None]]:
+    """What a fold has to carry beyond the trades that it keeps."""
+    details = {symbol: windows.detail(symbol) for symbol in windows.symbols()}
+    return {
+        symbol: (detail.trades_per_minute, detail.usual_trades_per_minute)
+        for symbol, detail in details.items()
+        if detail is not None
+    }
 
 
 async def _thresholds_and_dead_letters(bootstrap: str, market: RandomMarket) -> None:
