@@ -119,10 +119,13 @@ async def put_halt(tables: Tables, symbol: str, since_ms: int | None, reason: st
 async def put_tape(tables: Tables, symbol: str, trades: list[tuple[float, float, int]]) -> None:
     """Write a symbol's tape of trades given as price, shares and epoch ms."""
     partition = TapePartition()
-    for number, (price, size, at_ms) in enumerate(trades):
-        trade = WindowTrade(symbol, price=price, size=size, timestamp=at_ms, sequence_number=number, id=str(number))
-        partition.fold([trade])
-    pairs = [(key.encode(), value) for key, value in partition.take_changes() if value is not None]
+    partition.fold(
+        [
+            WindowTrade(symbol, price=price, size=float(size), timestamp=at_ms, sequence_number=number)
+            for number, (price, size, at_ms) in enumerate(trades, 1)
+        ]
+    )
+    pairs = [(key.encode(), data) for key, data in partition.take_changes().items() if data is not None]
     await tables.put_bytes(topics.TRADE_TAPE, pairs)
 
 

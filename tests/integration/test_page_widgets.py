@@ -85,7 +85,9 @@ async def test_a_symbol_shows_quote_ranges_spread_tape_chart_and_halt(
     await expect(tape.first).to_contain_text("10:00:29")
     # 30 s of trades in candles of 10 s.
     await expect(panel.locator(".canvas")).to_have_attribute("data-candles", "3")
-    await expect(panel.get_by_role("link", name="TradingView")).to_have_attribute("href", "https://www.tradingview.com/")
+    await expect(panel.get_by_role("link", name="TradingView")).to_have_attribute(
+        "href", "https://www.tradingview.com/"
+    )
     assert await panel.locator(".canvas canvas").count() > 1
     await put_tape(page_tables, "SYMA", [*trades, (120.25, 700, TEN_ET_MS + 31_000)])
     await expect(tape.first).to_contain_text("120.25")
@@ -173,9 +175,7 @@ async def test_alerts_come_newest_first_once_and_sound_only_when_asked_for(
     await expect(widget(page, "symbol").locator("h2")).to_have_text("ALTC")
 
 
-async def test_a_board_can_be_another_one(
-    chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
-) -> None:
+async def test_a_board_can_be_another_one(chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables) -> None:
     order = await publish(page_tables, market(23))
     page = await open_page(chromium, page_gateway.url)
     board = page.locator("[data-board=top_volume]")
@@ -183,3 +183,78 @@ async def test_a_board_can_be_another_one(
     await board.get_by_label("Board").select_option("top_gainers")
     await expect(page.locator("[data-board=top_gainers]")).to_have_count(2)
     await expect(symbols(page, "top_gainers").first).to_have_text(order["top_gainers"][0])
+
+
+async def test_a_scanner_shows_what_matches_now_and_what_begins_to(
+    chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
+) -> None:
+    chance = random.Random(24)
+    for place, symbol in enumerate(("SCNA", "SCNB", "SCNC")):
+        row = figures(symbol, chance, TEN_ET_MS + 24_000) | {"close": 5.0, "pct_change": 60.0 - 20 * place}
+        await page_tables.quote(**row)
+    page = await open_page(chromium, page_gateway.url, "Scanner")
+    scanner = widget(page, "scanner")
+    await expect(scanner).to_contain_text("Write a filter or choose a preset")
+    filter_box = scanner.get_by_role("textbox", name="Filter")
+    await filter_box.fill("symbol in ('SCNA', 'SCNB', 'SCNC') and pct_change > 30")
+    await filter_box.press("Enter")
+    rows = scanner.locator("tbody th")
+    await expect(rows).to_have_text(["SCNA", "SCNB"])
+    await expect(scanner.locator(".count")).to_have_text("2 match")
+    await page_tables.quote(**(figures("SCNC", chance, TEN_ET_MS + 25_000) | {"close": 6.0, "pct_change": 50.0}))
+    await expect(rows).to_have_text(["SCNA", "SCNC", "SCNB"])
+    await expect(scanner.locator("tr.fresh")).to_have_attribute("data-symbol", "SCNC")
+    await page_tables.quote(**(figures("SCNA", chance, TEN_ET_MS + 26_000) | {"pct_change": 1.0}))
+    await expect(rows).to_have_text(["SCNC", "SCNB"])
+    await shot(page, "page-scanner")
+
+
+async def test_a_filter_that_is_none_is_told_in_place_and_the_scan_goes_on(
+    chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
+) -> None:
+    await page_tables.quote(**(figures("SCND", random.Random(25), TEN_ET_MS + 24_000) | {"close": 5.0}))
+    page = await open_page(chromium, page_gateway.url, "Scanner")
+    scanner = widget(page, "scanner")
+    filter_box = scanner.get_by_role("textbox", name="Filter")
+    await filter_box.fill("symbol = 'SCND'")
+    await filter_box.press("Enter")
+    await expect(scanner.locator("tbody th")).to_have_text(["SCND"])
+    await filter_box.fill("symbol = 'SCND' and relative_volum > 5")
+    await filter_box.press("Enter")
+    fault = scanner.get_by_role("alert")
+    await expect(fault).to_contain_text("relative_volume")
+    await expect(fault.locator("mark")).to_have_text("relative_vol")
+    await expect(filter_box).to_have_attribute("aria-invalid", "true")
+    await expect(scanner.locator("tbody th")).to_have_text(["SCND"])
+    await filter_box.fill("symbol = 'SCND' and close > 4")
+    await filter_box.press("Enter")
+    await expect(fault).to_have_count(0)
+    await expect(scanner.locator("tbody th")).to_have_text(["SCND"])
+
+
+async def test_presets_are_scanners_and_two_scanners_go_side_by_side(
+    chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
+) -> None:
+    pillar = figures("SCNE", random.Random(26), TEN_ET_MS + 24_000) | {
+        "close": 7.0, "free_float": 5e6, "pct_change": 40.0, "relative_volume": 9.0,
+    }  # fmt: skip
+    await page_tables.quote(**pillar)
+    page = await open_page(chromium, page_gateway.url, "Scanner", "Scanner")
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    await page.reload()
+    first, second = widget(page, "scanner").nth(0), widget(page, "scanner").nth(1)
+    await first.get_by_label("Preset").select_option(label="Five pillars")
+    await expect(first.locator("h2")).to_have_text("Five pillars")
+    await expect(first.locator("tbody tr[data-symbol=SCNE]")).to_have_count(1)
+    other = second.get_by_role("textbox", name="Filter")
+    await other.fill("symbol = 'SCNE' and pct_change < 0")
+    await other.press("Enter")
+    await expect(second).to_contain_text("No symbol matches now")
+    await page_tables.quote(**(pillar | {"pct_change": -1.0}))
+    await expect(second.locator("tbody th")).to_have_text(["SCNE"])
+    await expect(first.locator("tbody tr[data-symbol=SCNE]")).to_have_count(0)
+    await page.reload()
+    await expect(first.locator("h2")).to_have_text("Five pillars")
+    await expect(second.locator("tbody th")).to_have_text(["SCNE"])
+    assert len(sockets) == 2, "one connection each time the page is loaded"
