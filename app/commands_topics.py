@@ -1,10 +1,8 @@
 """`tapereader topics list|create|check|backup|restore|repartition`: the Kafka topics."""
 
-from pathlib import Path
-from typing import Annotated
-
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
