@@ -48,7 +48,7 @@ format: setup ## put the code into the format that `check` wants
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -m 'long or not long'
 
-BENCHMARKS := recovery latency memory scaling
+BENCHMARKS := recovery latency memory scaling fanout
 
 bench: bench-engine ## every benchmark, half an hour; writes benchmarks/results
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; .venv/bin/python -m benchmarks.$$name; done
