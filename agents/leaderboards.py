@@ -1,5 +1,6 @@
 """The partitions' tops -> the boards of the whole market."""
 
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from app import clock
 from app.main import app, settings
 from app.market.boards import Leaderboard, PartitionTops, ranked
 from app.market.ranking import BOARDS, merge_tops
+from app.tracing import MOST_LINKS
 
 log = structlog.get_logger(__name__)
 
@@ -24,12 +26,15 @@ _decode = msgspec.json.Decoder(PartitionTops).decode
 _tops: dict[str, dict[int, PartitionTops]] = {}
 _first_heard_s: dict[str, float] = {}
 _changed: set[str] = set()
+#: Traces that the tops brought since boards were published last.
+_traces: deque[bytes] = deque(maxlen=MOST_LINKS)
 
 
 @app.agent(tables.partition_tops, name="leaderboards")
 async def leaderboards(stream: Any) -> None:
     """Keep each partition's latest tops."""
     async for batch in stream:
+        _traces.extend(batch.traces)
         latest = dict(zip(batch.keys, batch.values, strict=True))
         for value in latest.values():
             if value is not None:
@@ -67,6 +72,8 @@ _PLACE = {board.name: index % tables.PARTITIONS for index, board in enumerate(BO
 @app.timer(settings.publish_interval_ms / 1000)
 async def publish_boards() -> None:
     """Publish the boards that changed, at most once an interval."""
+    traces = tuple(_traces)
+    _traces.clear()
     for board in sorted(_changed):
         partition = _PLACE[board]
         if partition not in tables.leaderboards.owned:
@@ -76,7 +83,7 @@ async def publish_boards() -> None:
         if len(_tops[board]) < tables.PARTITIONS and waited_s < COMPLETE_WITHIN_S:
             continue
         _changed.discard(board)
-        await tables.leaderboards.write(partition, {board: merged(board)})
+        await tables.leaderboards.write(partition, {board: merged(board)}, traces)
 
 
 def _forget(board: str) -> None:

@@ -108,7 +108,10 @@ async def publish_tops() -> None:
                 key = f"{tops.board}/{partition}".encode()
                 records.setdefault(board % tables.PARTITIONS, []).append((key, _encode(tops)))
     topic = topics.PARTITION_TOPS.name
-    await asyncio.gather(*(send_records(app, topic, place, found) for place, found in records.items()))
+    # Each place's records come of all partitions: of several traces one goes on.
+    traces = [tables.quotes.traced.pop(partition) for partition in list(tables.quotes.traced)]
+    trace = traces[0] if traces else None
+    await asyncio.gather(*(send_records(app, topic, place, found, trace) for place, found in records.items()))
 
 
 def _tops(partition: int, ranking: PartitionRanking) -> Iterator[tuple[int, PartitionTops]]:

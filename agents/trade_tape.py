@@ -27,6 +27,7 @@ async def trade_tape(stream: Any) -> None:
 async def hand_over_windows() -> None:
     """Hand the statistics of each owned partition to the merge."""
     for partition, state in list(tables.trade_tape.folded.items()):
-        found = PartitionWindows(partition, clock.wall_ns(), dict(state.statistics()))
+        symbols = dict(state.statistics())
+        found = PartitionWindows(partition, clock.wall_ns(), symbols, state.details())
         await tables.partition_windows.send(key=b"%d" % partition, value=_encode(found), partition=PLACE)
         await asyncio.sleep(0)

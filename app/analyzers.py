@@ -21,8 +21,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import structlog
 
-from app import topics
+from app import topics, tracing
 from app.errors import SettingsError
+from app.kafka_access import KafkaAccess
 from app.settings import Settings
 from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
 from app.stream.dead_letters import DeadLetterWriter
@@ -138,19 +139,20 @@ def run_analyzers(settings: Settings) -> None:
     from mode.worker import Worker
 
     from app.stream.application import batched_app
+    from app.stream.observed import WorkerHttp
     from app.stream.watchdog import Watchdog
-    from app.topic_admin import ensure_topics
+    from app.topic_admin import ensure_declared
 
     analyzers = discover(settings)
     if not analyzers:
         raise SettingsError(f"no analyzer is there: expected an entry point {GROUP}, or TAPEREADER_ANALYZERS")
     specs = [table_of(analyzer) for analyzer in analyzers]
-    asyncio.run(ensure_topics(settings.bootstrap_servers, specs, settings.partitions, settings.replication_factor))
+    asyncio.run(ensure_declared(settings, specs))
     use("uvloop")
     asyncio.set_event_loop(asyncio.new_event_loop())
     app = batched_app(
         f"{settings.app_id}-analyzers",
-        settings.bootstrap_servers,
+        KafkaAccess.of(settings),
         partitions=settings.partitions,
         session_timeout_ms=settings.session_timeout_ms,
     )
@@ -158,7 +160,8 @@ def run_analyzers(settings: Settings) -> None:
         attach(app, analyzer)
     app.finalize()
     app.service(Watchdog.for_app(app, stall_timeout_s=settings.stall_timeout_s))
-    worker = Worker(app, loglevel=settings.log_level.lower(), daemon=True, redirect_stdouts=False)
+    tracing.configure(settings, "analyzers")
+    worker = Worker(WorkerHttp(app, settings), app, daemon=True, redirect_stdouts=False, override_logging=False)
     code = 1
     try:
         worker.execute_from_commandline()

@@ -22,6 +22,7 @@ GROUPS = {
     "cache": "app.commands_cache:cache_app",
     "watch": "app.commands_watch:watch_app",
     "get": "app.commands_watch:get_app",
+    "contract": "app.commands_contract:contract_app",
     "dead-letters": "app.commands_dead_letters:dead_letters_app",
 }
 
@@ -198,11 +199,12 @@ def record(
     kafka_port: KafkaPort = None,
 ) -> None:
     """Write what the raw topics hold into a compressed file that `replay` plays."""
+    from app.kafka_access import KafkaAccess
     from producers.record import record as write
 
     async def job(settings: Settings) -> None:
         with progress("recording") as advance:
-            count = await write(settings.bootstrap_servers, file, progress=advance)
+            count = await write(KafkaAccess.of(settings), file, progress=advance)
         out.print(f"{count:,} events in {file}")
 
     run(job, kafka_port=kafka_port)
@@ -220,12 +222,13 @@ def replay(
     Example: `tapereader up --source none` in one terminal, and in another
     `tapereader replay tape.ndjson.gz --speed max --reference reference.json`.
     """
+    from app.kafka_access import KafkaAccess
     from producers.replay import replay as play
 
     async def job(settings: Settings) -> None:
         with progress("replaying") as advance:
             sent = await play(
-                settings.bootstrap_servers, file, speed=_speed(speed), reference=reference, progress=advance
+                KafkaAccess.of(settings), file, speed=_speed(speed), reference=reference, progress=advance
             )
         out.print("  ".join(f"{name} {count:,}" for name, count in sorted(sent.items())))
 

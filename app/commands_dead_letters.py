@@ -16,6 +16,7 @@ from rich.table import Table
 
 from app import topics
 from app.errors import TapereaderError
+from app.kafka_access import Brokers, KafkaAccess
 from app.settings import Settings
 from app.stream.dead_letters import DeadLetter
 
@@ -36,14 +37,14 @@ def place_of(letter: DeadLetter) -> str:
     return f"{letter.topic}[{letter.partition}]@{letter.offset}"
 
 
-async def read_letters(bootstrap_servers: str) -> AsyncGenerator[tuple[bytes | None, DeadLetter], None]:
+async def read_letters(brokers: Brokers) -> AsyncGenerator[tuple[bytes | None, DeadLetter], None]:
     """Every dead letter up to the end as it is now, with the key of the record that failed.
 
     A record that several tables refused has a letter from each; only the first is given.
     Raises `KafkaError` when the broker does not answer.
     """
     consumer = AIOKafkaConsumer(
-        topics.DEAD_LETTERS.name, bootstrap_servers=bootstrap_servers, enable_auto_commit=False,
+        topics.DEAD_LETTERS.name, **KafkaAccess.of(brokers).options("dead-letters"), enable_auto_commit=False,
         auto_offset_reset="earliest",
     )  # fmt: skip
     await consumer.start()
@@ -62,17 +63,17 @@ async def read_letters(bootstrap_servers: str) -> AsyncGenerator[tuple[bytes | N
         await consumer.stop()
 
 
-async def replay_letters(bootstrap_servers: str, wanted: Callable[[DeadLetter], bool]) -> tuple[int, int]:
+async def replay_letters(brokers: Brokers, wanted: Callable[[DeadLetter], bool]) -> tuple[int, int]:
     """Append the wanted letters' records to their source topics again; how many were, how many have no value.
 
     A record is appended under its key, at the partition where it stood, with a header that says so.
     What was not delivered to the tables before is then folded like any other record.
     """
     replayed, empty = 0, 0
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True, acks="all")
+    producer = AIOKafkaProducer(**KafkaAccess.of(brokers).options("dead-letters"), enable_idempotence=True, acks="all")
     await producer.start()
     try:
-        async for key, letter in read_letters(bootstrap_servers):
+        async for key, letter in read_letters(brokers):
             if not wanted(letter):
                 continue
             value = value_of(letter)
@@ -100,7 +101,7 @@ def list_letters(topic: OfTopic = None, kafka_port: KafkaPort = None) -> None:
 
     async def job(settings: Settings) -> None:
         table = Table("place", "key", "reason", box=None, header_style="bold")
-        async for key, letter in read_letters(settings.bootstrap_servers):
+        async for key, letter in read_letters(KafkaAccess.of(settings)):
             if topic in (None, letter.topic):
                 table.add_row(place_of(letter), (key or b"").decode(errors="replace"), letter.reason)
         out.print(table if table.row_count else "no dead letters")
@@ -113,7 +114,7 @@ def show_letter(place: Place, kafka_port: KafkaPort = None) -> None:
     """One dead letter as JSON, the record's value included."""
 
     async def job(settings: Settings) -> None:
-        async with aclosing(read_letters(settings.bootstrap_servers)) as letters:
+        async with aclosing(read_letters(KafkaAccess.of(settings))) as letters:
             async for _, letter in letters:
                 if place_of(letter) == place:
                     sys.stdout.write(msgspec.json.format(msgspec.json.encode(letter), indent=1).decode() + "\n")
@@ -140,7 +141,7 @@ def replay(
 
     async def job(settings: Settings) -> None:
         replayed, empty = await replay_letters(
-            settings.bootstrap_servers,
+            KafkaAccess.of(settings),
             lambda letter: everything or place_of(letter) == place or letter.topic == topic,
         )
         if place is not None and not replayed and not empty:

@@ -12,6 +12,8 @@ from mode.loop import use as use_loop
 
 use_loop("uvloop")
 
+from app import tracing  # noqa: E402
+from app.kafka_access import KafkaAccess  # noqa: E402
 from app.settings import Settings  # noqa: E402  (the loop's policy is set before anything makes one)
 from app.stream.application import batched_app  # noqa: E402
 
@@ -33,9 +35,10 @@ MODULES = (
 settings = Settings.load()
 app = batched_app(
     settings.app_id,
-    settings.bootstrap_servers,
+    KafkaAccess.of(settings),
     partitions=settings.partitions,
     session_timeout_ms=settings.session_timeout_ms,
+    instance_id=settings.group_instance_id,
     autodiscover=list(MODULES),
     origin="app",
 )
@@ -49,12 +52,14 @@ def run_worker(settings: Settings = settings) -> None:
     """
     from mode.worker import Worker
 
+    from app.stream.observed import WorkerHttp
     from app.stream.watchdog import Watchdog
 
     app.discover()
     app.finalize()
     app.service(Watchdog.for_app(app, stall_timeout_s=settings.stall_timeout_s))
-    worker = Worker(app, loglevel=settings.log_level.lower(), daemon=True, redirect_stdouts=False)
+    tracing.configure(settings, "worker")
+    worker = Worker(WorkerHttp(app, settings), app, daemon=True, redirect_stdouts=False, override_logging=False)
     try:
         worker.execute_from_commandline()
     except SystemExit as exit_:
@@ -68,6 +73,7 @@ def run_worker(settings: Settings = settings) -> None:
 def _leave(code: int) -> None:
     # Threads of a crashed consumer can keep the interpreter alive for ever; a worker that has
     # stopped working must be gone, so that it is started again.
+    tracing.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

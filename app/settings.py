@@ -9,7 +9,7 @@ import json
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     http_port: int = Field(8000, ge=1, le=65535, description="Port of the gateway: page, REST and WebSocket.")
     control_port: int = Field(4200, ge=1, le=65535, description="Port of the producer's HTTP control.")
     simulator_port: int = Field(18080, ge=1, le=65535, description="Port of the simulator: WebSocket and REST.")
+    simulator_host: str = Field(
+        "127.0.0.1", description="Address that the simulator listens on, and where the others look for it."
+    )
     workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")
     browser: bool = Field(True, description="Open the page in a browser when `up` is ready.")
 
@@ -65,6 +68,33 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(8, ge=1, le=512, description="Partitions of every topic; cannot be lowered later.")
     replication_factor: int = Field(1, ge=1, le=9, description="Replicas of every topic.")
+    min_insync_replicas: int = Field(
+        1, ge=1, le=9, description="Replicas that must have a record before it counts; of topics that are made."
+    )
+    kafka_acks: Literal["all", "1"] = Field(
+        "all", description="Whom the producer of raw events waits for: all in-sync replicas, or the leader alone."
+    )
+    kafka_client_id: str = Field("tapereader", min_length=1, description="What our clients are called at the broker.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How a Kafka of your own is spoken to."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "PLAIN", description="How we log in where the protocol is one of SASL."
+    )
+    kafka_username: str | None = Field(None, description="User of PLAIN and SCRAM.")
+    kafka_password: SecretStr | None = Field(None, description="Password of PLAIN and SCRAM.")
+    kafka_password_file: Path | None = Field(None, description="File that holds the password.")
+    kafka_tls_ca_file: Path | None = Field(None, description="Authorities to trust (PEM); unset: the system's.")
+    kafka_tls_certificate_file: Path | None = Field(None, description="Our certificate (PEM), where one is asked for.")
+    kafka_tls_key_file: Path | None = Field(None, description="Its key (PEM); unset: it is in the certificate's file.")
+    kafka_tls_key_password: SecretStr | None = Field(None, description="Password of the key.")
+    kafka_tls_check_hostname: bool = Field(True, description="Check that the certificate names the broker's host.")
+    kafka_oauth_token_file: Path | None = Field(None, description="OAUTHBEARER: file with a token that is kept fresh.")
+    kafka_oauth_token_url: str | None = Field(None, description="OAUTHBEARER: token endpoint (client credentials).")
+    kafka_oauth_client_id: str | None = Field(None, description="OAUTHBEARER: our id at the token endpoint.")
+    kafka_oauth_client_secret: SecretStr | None = Field(None, description="OAUTHBEARER: our secret there.")
+    kafka_oauth_client_secret_file: Path | None = Field(None, description="File that holds that secret.")
+    kafka_oauth_scope: str | None = Field(None, description="OAUTHBEARER: scope to ask for.")
     app_id: str = Field("tapereader", min_length=1, description="Consumer group of the workers.")
     publish_interval_ms: int = Field(
         1000, ge=250, le=60_000, description="Least time between two publications of a board."
@@ -83,6 +113,12 @@ class Settings(BaseSettings):
     )
     analyzers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Analyzers of your own to run, `module:attribute`, comma-separated."
+    )
+    group_instance_id: str | None = Field(
+        None,
+        min_length=1,
+        description="A worker's own, lasting name: one that comes back under it within the session's time-out "
+        "keeps its partitions, without a rebalance.",
     )
     session_timeout_ms: int = Field(
         6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."
@@ -149,6 +185,9 @@ class Settings(BaseSettings):
     market_start: str = Field(
         "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
     )
+    simulator_clock_file: Path | None = Field(
+        None, description="File that keeps the simulated market's time; a later start goes on there. `up` sets it."
+    )
     events_per_s: float = Field(2000.0, gt=0, description="Mean rate of simulated events in the regular session.")
 
     # The gateway
@@ -182,12 +221,27 @@ class Settings(BaseSettings):
     gateway_open: bool = Field(False, description="Let the gateway be open to a network, without a key.")
     gateway_max_clients: int = Field(2000, ge=1, description="WebSocket clients of one gateway process.")
     gateway_max_subscriptions: int = Field(500, ge=1, description="Subscriptions of one WebSocket client.")
+    gateway_tape_mib: int = Field(
+        256, ge=16, description="Memory (MiB) for the trades of all symbols while someone asks for one's."
+    )
     gateway_max_scans: int = Field(200, ge=1, description="Different scans (filter and options) of one process.")
     gateway_slow_client_s: float = Field(10.0, gt=0, description="A client that takes nothing for this long is closed.")
 
     # Telemetry
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     log_json: bool | None = Field(None, description="Log JSON; unset: readable at a terminal, JSON otherwise.")
+    worker_http_host: str = Field("127.0.0.1", description="Address of a worker's `/metrics` and health.")
+    worker_http_port: int = Field(
+        0, ge=0, le=65535, description="Port of a worker's `/metrics` and health; 0: a free one, named in its log."
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector that gets metrics and traces, `http://collector:4318`; unset: none."
+    )
+    otlp_interval_s: float = Field(15.0, gt=0, description="Time between two exports of metrics to the collector.")
+    trace_sample_ratio: float = Field(
+        0.0, ge=0, le=1, description="Share of the producer's rounds that are traced, such as 0.01; 0: no tracing."
+    )
+    trace_file: Path | None = Field(None, description="File to which spans are appended as JSON lines; unset: none.")
 
     @field_validator("subscriptions", "resuming_codes", "analyzers", mode="before")
     @classmethod
@@ -242,5 +296,5 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]).removeprefix(PREFIX).lower()
-            shown = "(hidden)" if "key" in name else repr(first["input"])
+            shown = "(hidden)" if any(word in name for word in ("key", "password", "secret")) else repr(first["input"])
             raise SettingsError(f"{PREFIX}{name.upper()} = {shown}: {first['msg']}") from None

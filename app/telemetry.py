@@ -1,4 +1,8 @@
-"""Logs: an event name and keys. Readable at a terminal, JSON otherwise; no secret in either."""
+"""Logs: an event name and keys. Readable at a terminal, JSON otherwise; no secret in either.
+
+The level can be changed while the process runs (`set_level`). While a sampled trace is under way
+its ids are in each line.
+"""
 
 import logging
 import re
@@ -8,10 +12,27 @@ from typing import Any
 
 import structlog
 
+from app import tracing
+from app.errors import SettingsError
 from app.settings import Settings
 
 #: Keys whose value never appears. `key` alone is a record's key, which must.
 SECRET_WORDS = ("api_key", "apikey", "token", "password", "secret", "authorization")
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+#: Libraries of which only warnings are logged.
+CHATTY = ("aiokafka", "faust", "mode", "httpx", "httpcore", "urllib3", "asyncio", "opentelemetry")
+
+#: Level of what a logger's method of that name says.
+_LEVEL_OF = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "warn": logging.WARNING,
+} | dict.fromkeys(("error", "exception", "critical", "fatal"), logging.ERROR)
+
+_level = logging.INFO
 
 _SECRET_VALUES = re.compile(r"(?i)(apikey=|bearer\s+|://[^\s:/@]*:)[^\s&@\"']+")
 
@@ -39,19 +60,22 @@ def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[st
 
 def configure(settings: Settings) -> None:
     """Set the logs up for this process, the standard library's included."""
+    global _level
     as_json = not sys.stderr.isatty() if settings.log_json is None else settings.log_json
-    level = logging.getLevelNamesMapping()[settings.log_level]
+    _level = logging.getLevelNamesMapping()[settings.log_level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _add_trace,
         _mask,
     ]
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[_drop_below_level, *shared, renderer],
+        # All levels pass here, since a level that is built into the class could not be changed later.
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -63,5 +87,33 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
-    for chatty in ("aiokafka", "faust", "mode", "httpx", "httpcore", "urllib3"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, level))
+    set_level(settings.log_level)
+
+
+def level() -> str:
+    """The least level that is logged now."""
+    return logging.getLevelName(_level)
+
+
+def set_level(name: str) -> None:
+    """Log from this level on, at once. Raises `SettingsError`: there is no such level."""
+    global _level
+    if name not in LEVELS:
+        raise SettingsError(f"log level: expected one of {', '.join(LEVELS)}, was {name!r}")
+    _level = logging.getLevelNamesMapping()[name]
+    logging.getLogger().setLevel(_level)
+    for chatty in CHATTY:
+        # At DEBUG these say what they do for each record.
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, _level))
+
+
+def _drop_below_level(_: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if _LEVEL_OF.get(name, logging.INFO) < _level:
+        raise structlog.DropEvent
+    return event
+
+
+def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if tracing.enabled():
+        event.update(tracing.ids())
+    return event

@@ -7,7 +7,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from app.errors import StartupError, TopicMismatch
+from app.errors import SettingsError, StartupError, TopicMismatch
+from app.kafka_access import Brokers, KafkaAccess
+from app.settings import Settings
 from app.topics import TopicSpec
 
 #: What must be as declared for the platform to work; how long records are kept is the operator's.
@@ -15,7 +17,11 @@ _CHECKED = ("cleanup.policy", "max.message.bytes")
 
 
 async def ensure_topics(
-    bootstrap_servers: str, specs: Iterable[TopicSpec], partitions: int, replication_factor: int = 1
+    brokers: Brokers,
+    specs: Iterable[TopicSpec],
+    partitions: int,
+    replication_factor: int = 1,
+    min_insync_replicas: int = 1,
 ) -> list[str]:
     """Create what is missing and check the rest; the names of those that were made.
 
@@ -23,19 +29,35 @@ async def ensure_topics(
     and aiokafka's `KafkaConnectionError` where no broker answers.
     """
     declared = list(specs)
-    async with _admin(bootstrap_servers) as admin:
+    async with admin_client(brokers) as admin:
         existing = set(await admin.list_topics())
         missing = [spec for spec in declared if spec.name not in existing]
         if missing:
-            await _create(admin, missing, partitions, replication_factor)
+            await _create(admin, missing, partitions, replication_factor, min_insync_replicas)
         await _check(admin, [spec for spec in declared if spec.name in existing], partitions)
         return [spec.name for spec in missing]
 
 
-async def check_topics(bootstrap_servers: str, specs: Iterable[TopicSpec], partitions: int) -> None:
+async def ensure_declared(settings: Settings, specs: Iterable[TopicSpec]) -> list[str]:
+    """As `ensure_topics`, at the Kafka of the settings with their partitions and replicas."""
+    if settings.min_insync_replicas > settings.replication_factor:
+        raise SettingsError(
+            f"TAPEREADER_MIN_INSYNC_REPLICAS = {settings.min_insync_replicas}: expected at most the replicas that "
+            f"there are, TAPEREADER_REPLICATION_FACTOR = {settings.replication_factor}"
+        )
+    return await ensure_topics(
+        KafkaAccess.of(settings),
+        specs,
+        settings.partitions,
+        settings.replication_factor,
+        settings.min_insync_replicas,
+    )
+
+
+async def check_topics(brokers: Brokers, specs: Iterable[TopicSpec], partitions: int) -> None:
     """Raise `TopicMismatch` where a topic is missing or not as declared."""
     declared = list(specs)
-    async with _admin(bootstrap_servers) as admin:
+    async with admin_client(brokers) as admin:
         existing = set(await admin.list_topics())
         for spec in declared:
             if spec.name not in existing:
@@ -44,8 +66,9 @@ async def check_topics(bootstrap_servers: str, specs: Iterable[TopicSpec], parti
 
 
 @asynccontextmanager
-async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+async def admin_client(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client that is connected. Raises `KafkaConnectionError`."""
+    admin = AIOKafkaAdminClient(**KafkaAccess.of(brokers).options("admin"))
     try:
         await admin.start()
         yield admin
@@ -58,11 +81,20 @@ def _partitions(spec: TopicSpec, partitions: int) -> int:
 
 
 async def _create(
-    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], partitions: int, replication_factor: int
+    admin: AIOKafkaAdminClient,
+    specs: Sequence[TopicSpec],
+    partitions: int,
+    replication_factor: int,
+    min_insync_replicas: int,
 ) -> None:
     response = await admin.create_topics(
         [
-            NewTopic(spec.name, _partitions(spec, partitions), replication_factor, topic_configs=dict(spec.config()))
+            NewTopic(
+                spec.name,
+                _partitions(spec, partitions),
+                replication_factor,
+                topic_configs={**spec.config(), "min.insync.replicas": str(min_insync_replicas)},
+            )
             for spec in specs
         ]
     )

@@ -1,6 +1,7 @@
-"""The producer's HTTP control: health, start and stop, subscriptions at run time."""
+"""The producer's HTTP control: health, metrics, start and stop, subscriptions at run time."""
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from app import clock
-from app.errors import StartupError
+from app import clock, metrics
+from app.operations import Operations, served
+from producers.buffer import DROPPABLE
 
 if TYPE_CHECKING:
     from producers.live import LiveProducer
@@ -46,6 +48,38 @@ def health(producer: "LiveProducer") -> dict[str, object]:
     }
 
 
+def reasons(producer: "LiveProducer") -> list[str]:
+    """Why the producer is not ready: it should bring events and has no connection. Empty: it is."""
+    if producer.feed is not None or producer.market_open is False or not producer.wanted.is_set():
+        return []
+    return [f"not connected to {producer.url}: {producer.last_error or 'connecting'}"]
+
+
+def register(producer: "LiveProducer", meters: metrics.Meters) -> None:
+    """Have the producer's counts read by those who ask for metrics."""
+
+    def by_type(counts: Counter[str]) -> list[metrics.Reading]:
+        return [(count, {metrics.EVENT_TYPE: name}) for name, count in list(counts.items())]
+
+    def silence() -> list[metrics.Reading]:
+        last_s = producer.last_event_s
+        return [] if last_s is None else [(max(clock.wall_s() - last_s, 0.0), {})]
+
+    observe, publisher = meters.observe, producer.publisher
+    observe(metrics.EVENTS_RECEIVED, lambda: by_type(producer.received))
+    # Present from the start: an alert on what was dropped needs a series that rises from 0.
+    observe(metrics.EVENTS_DROPPED, lambda: by_type(producer.buffer.dropped or Counter({DROPPABLE: 0})))
+    observe(metrics.EVENTS_RESENT, lambda: [(publisher.resent, {})])
+    observe(metrics.EVENTS_WAITING, lambda: [(len(producer.buffer) + producer.publishing, {})])
+    observe(metrics.SENT, lambda: [(n, {metrics.TOPIC: topic}) for topic, n in list(publisher.appended.items())])
+    observe(metrics.CONNECTIONS, lambda: [(producer.connections, {})])
+    observe(metrics.RECONNECTS, lambda: [(max(producer.connections - 1, 0), {})])
+    observe(metrics.CONNECTED, lambda: [(producer.feed is not None, {})])
+    observe(metrics.SILENCE, silence)
+    observe(metrics.MARKET_OPEN, lambda: [] if producer.market_open is None else [(producer.market_open, {})])
+    observe(metrics.SOCKET_PAUSES, lambda: [(producer.pauses, {})])
+
+
 def _error(status: int, text: str) -> web.Response:
     return web.json_response({"error": text}, status=status)
 
@@ -72,6 +106,8 @@ class Control:
 
     def __init__(self, producer: "LiveProducer") -> None:
         self._producer = producer
+        self.operations = Operations(producer.settings, "producer", lambda: reasons(producer), lambda: health(producer))
+        register(producer, self.operations.meters)
 
     def app(self) -> web.Application:
         """The web application."""
@@ -79,7 +115,7 @@ class Control:
         app.add_routes(
             [
                 web.get("/health", self._health),
-                web.get("/healthz", self._health),
+                *self.operations.routes(),
                 web.post("/start", self._start),
                 web.post("/stop", self._stop),
                 web.post("/restart", self._restart),
@@ -141,16 +177,5 @@ async def serve_control(producer: "LiveProducer", port: int, host: str = "127.0.
 
     Raises `StartupError` when the port is taken.
     """
-    runner = web.AppRunner(Control(producer).app(), access_log=None)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise StartupError(
-                f"the producer's control cannot listen on {host}:{port}: {error.strerror}; "
-                "set TAPEREADER_CONTROL_PORT to another port"
-            ) from error
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    async with served(Control(producer).app(), host, port, "TAPEREADER_CONTROL_PORT") as taken:
+        yield taken

@@ -14,10 +14,11 @@ from typing import Final
 import stamina
 import structlog
 
-from app import clock
+from app import clock, tracing
 from app.errors import FeedError, LoginRefused, SettingsError
+from app.kafka_access import KafkaAccess
 from app.settings import Settings, Source
-from app.topic_admin import ensure_topics
+from app.topic_admin import ensure_declared
 from app.topics import DEAD_LETTERS, RAW_TOPICS
 from producers.buffer import EventBuffer
 from producers.control import serve_control
@@ -52,7 +53,7 @@ DRAIN_TIMEOUT_S: Final = 30.0
 def feed_address(settings: Settings) -> tuple[str, str, str]:
     """WebSocket URL, REST URL and key of the settings' source. Raises `SettingsError`: no key."""
     if settings.source is Source.SIMULATOR:
-        place = f"127.0.0.1:{settings.simulator_port}"
+        place = f"{settings.simulator_host}:{settings.simulator_port}"
         return f"ws://{place}/{settings.massive_market}", f"http://{place}", settings.api_key() or "simulator"
     key = settings.api_key()
     if not key:
@@ -268,10 +269,9 @@ class LiveProducer:
 async def run(settings: Settings) -> None:
     """Produce until SIGTERM or SIGINT. Raises `LoginRefused`, `SettingsError`, `StartupError`, `TopicMismatch`."""
     feed_address(settings)
-    async with Publisher(settings.bootstrap_servers) as publisher:
-        await ensure_topics(
-            settings.bootstrap_servers, (*RAW_TOPICS, DEAD_LETTERS), settings.partitions, settings.replication_factor
-        )
+    tracing.configure(settings, "producer")
+    async with Publisher(KafkaAccess.of(settings), settings.kafka_acks) as publisher:
+        await ensure_declared(settings, (*RAW_TOPICS, DEAD_LETTERS))
         producer = LiveProducer(settings, publisher)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -282,4 +282,5 @@ async def run(settings: Settings) -> None:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+            tracing.close()
             log.info("producer_stopped", sent=dict(publisher.sent), dropped=dict(producer.buffer.dropped))

@@ -14,20 +14,20 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
-from opentelemetry import propagate, trace
 
+from app import clock, metrics, tracing
 from app.errors import StalledError, StartupError
+from app.kafka_access import Brokers, KafkaAccess
 from app.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
 from producers.routing import Routed
 
 log = structlog.get_logger(__name__)
-tracer = trace.get_tracer(__name__)
 
 #: Bytes of a record batch before the next one is begun: half of what a broker takes by default.
 BATCH_BYTES: Final = 512 * 1024
@@ -51,14 +51,17 @@ class Publisher:
     Raises `StartupError` on entry when Kafka does not answer.
     """
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, brokers: Brokers, acks: Literal["all", "1"] = "all") -> None:
+        self._access, self._acks = KafkaAccess.of(brokers), acks
         self._producer: Any = None
         self._partitioner = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
         self._places: dict[tuple[str, bytes | None], Place] = {}
         #: Events that Kafka has acknowledged, by type.
         self.sent: Counter[str] = Counter()
+        #: Records that Kafka has acknowledged, by topic.
+        self.appended: Counter[str] = Counter()
+        self._durations = metrics.distribution(metrics.PUBLISH_DURATION)
         #: Events that a second producer sent again since the broker had refused them.
         self.resent = 0
 
@@ -73,7 +76,9 @@ class Publisher:
 
     async def _start(self) -> Any:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers, acks="all", enable_idempotence=True, compression_type="lz4",
+            **self._access.options("producer"), acks="all" if self._acks == "all" else int(self._acks),
+            # Kafka allows it with acks=all only; without it a retry can double or reorder events.
+            enable_idempotence=self._acks == "all", compression_type="lz4",
             max_batch_size=BATCH_BYTES, max_request_size=MAX_MESSAGE_BYTES,
         )  # fmt: skip
         try:
@@ -81,7 +86,7 @@ class Publisher:
         except (KafkaError, OSError) as error:
             with contextlib.suppress(KafkaError):
                 await producer.stop()
-            raise StartupError(f"Kafka at {self._bootstrap_servers} does not answer: {error}") from error
+            raise StartupError(f"Kafka at {self._access.bootstrap_servers} does not answer: {error}") from error
         return producer
 
     async def _stop(self) -> None:
@@ -100,20 +105,29 @@ class Publisher:
         Raises `StartupError` when a topic is not there, and `StalledError` when the broker refuses
         events again and again. While the broker is away it waits.
         """
-        with tracer.start_as_current_span("publish raw events"):
-            waiting = await self._grouped(events)
-            trace_headers = self._trace_headers()
-            refused = 0
-            while waiting:
-                if await self._send_wave(waiting, trace_headers):
-                    refused = 0
-                    continue
-                refused += 1
-                if refused > FRESH_PRODUCERS:
-                    left = sum(map(len, waiting.values()))
-                    raise StalledError(f"Kafka has refused {left} events {refused} times; see the log for its reason")
-                await self._stop()
-                self._producer = await self._start()
+        started_s = clock.monotonic_s()
+        received = events if isinstance(events, list) else list(events)
+        if not received:
+            return
+        # The trace begins when the first of the events came in.
+        with tracing.root("receive and publish", start_ns=received[0][1]) as span:
+            span.set_attribute("messaging.batch.message_count", len(received))
+            await self._publish(await self._grouped(received))
+        self._durations.record(clock.monotonic_s() - started_s)
+
+    async def _publish(self, waiting: dict[Place, deque[Stamped]]) -> None:
+        header = tracing.current_header()
+        refused = 0
+        while waiting:
+            if await self._send_wave(waiting, header):
+                refused = 0
+                continue
+            refused += 1
+            if refused > FRESH_PRODUCERS:
+                left = sum(map(len, waiting.values()))
+                raise StalledError(f"Kafka has refused {left} events {refused} times; see the log for its reason")
+            await self._stop()
+            self._producer = await self._start()
 
     async def _grouped(self, events: Iterable[Stamped]) -> dict[Place, deque[Stamped]]:
         """The events by topic and partition, in order."""
@@ -130,11 +144,11 @@ class Publisher:
             group.append(stamped)
         return groups
 
-    async def _send_wave(self, waiting: dict[Place, deque[Stamped]], trace_headers: list[tuple[str, bytes]]) -> bool:
+    async def _send_wave(self, waiting: dict[Place, deque[Stamped]], trace: bytes | None) -> bool:
         """Send a batch of each partition; remove what is acknowledged. False when one was refused."""
         futures, taken = [], []
         for place, group in waiting.items():
-            builder, events = self._filled(group, trace_headers)
+            builder, events = self._filled(group, trace)
             taken.append((place, events))
             futures.append(asyncio.ensure_future(self._deliver(builder, place)))
         results = await asyncio.gather(*futures, return_exceptions=True)
@@ -142,6 +156,7 @@ class Publisher:
         for (place, events), error in zip(taken, results, strict=True):
             if error is None:
                 self.sent.update(Counter(event.event_type for event, _ in events))
+                self.appended[place[0]] += len(events)
             elif isinstance(error, KafkaError):
                 all_sent = False
                 self.resent += len(events)
@@ -153,15 +168,19 @@ class Publisher:
                 del waiting[place]
         return all_sent
 
-    def _filled(self, group: deque[Stamped], trace_headers: list[tuple[str, bytes]]) -> tuple[Any, list[Stamped]]:
-        """A batch with the first events of a group, which are removed from it."""
+    def _filled(self, group: deque[Stamped], trace: bytes | None) -> tuple[Any, list[Stamped]]:
+        """A batch with the first events of a group, which are removed from it; the trace goes with the first one."""
         builder = self._producer.create_batch()
-        append, events = builder.append, []
-        stamp_ns, headers = -1, trace_headers
+        append = builder.append
+        events: list[Stamped] = []
+        stamp_ns: int = -1
+        headers: list[tuple[str, bytes]] = []
         while group:
             event, received_ns = stamped = group[0]
             if received_ns != stamp_ns:
-                stamp_ns, headers = received_ns, [(RECEIVED_NS_HEADER, b"%d" % received_ns), *trace_headers]
+                stamp_ns, headers = received_ns, [(RECEIVED_NS_HEADER, b"%d" % received_ns)]
+            if trace is not None and not events:
+                headers, stamp_ns = [*headers, (tracing.TRACE_HEADER, trace)], -1
             # The time of writing, not of receiving: retention would delete a replayed day at once.
             if append(timestamp=None, key=event.key, value=event.value, headers=headers) is None:
                 break
@@ -184,9 +203,3 @@ class Publisher:
         place = event.topic, int(self._partitioner(event.key, partitions, partitions))
         self._places[event.topic, event.key] = place
         return place
-
-    @staticmethod
-    def _trace_headers() -> list[tuple[str, bytes]]:
-        carrier: dict[str, str] = {}
-        propagate.inject(carrier)
-        return [(name, value.encode()) for name, value in carrier.items()]

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from app import clock
 from app.errors import StalledError, StartupError
+from app.kafka_access import Brokers, KafkaAccess
 from app.topics import RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
 
 Progress = Callable[[int, int], None]
@@ -25,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def record(
-    bootstrap_servers: str,
+    brokers: Brokers,
     path: Path,
     *,
     topics: Iterable[TopicSpec] = RAW_TOPICS,
@@ -38,9 +39,9 @@ async def record(
     Each value stands in the file byte for byte. Raises `OSError` when the file cannot be written,
     `StartupError` when Kafka does not answer, `StalledError` when it stops to.
     """
-    parts = await _partitions(bootstrap_servers, [spec.name for spec in topics])
+    parts = await _partitions(brokers, [spec.name for spec in topics])
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
+        **KafkaAccess.of(brokers).options("record"), enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         await consumer.start()
@@ -61,13 +62,13 @@ async def record(
         await consumer.stop()
 
 
-async def _partitions(bootstrap_servers: str, names: list[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+async def _partitions(brokers: Brokers, names: list[str]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(**KafkaAccess.of(brokers).options("record"))
     try:
         await admin.start()
         found = {topic["topic"]: topic for topic in await admin.describe_topics(names)}
     except (KafkaError, OSError) as error:
-        raise StartupError(f"Kafka at {bootstrap_servers} does not answer: {error}") from error
+        raise StartupError(f"Kafka at {KafkaAccess.of(brokers).bootstrap_servers} does not answer: {error}") from error
     finally:
         await admin.close()
     missing = [name for name in names if not found.get(name, {}).get("partitions")]

@@ -99,13 +99,26 @@ def _add_health(api: FastAPI) -> None:
     @api.get("/healthz", tags=["status"])
     async def healthz(request: Request) -> Response:
         """The process answers; counts of what it serves."""
-        return _json(rest.gateway_of(request).health())
+        return _json(rest.gateway_of(request).operations.health())
 
     @api.get("/readyz", tags=["status"], responses={503: {"description": "Not ready; `reasons` says why"}})
     async def readyz(request: Request) -> Response:
         """Whether the tables are complete and followed; 503 with the reasons where not."""
-        reasons = rest.gateway_of(request).reasons()
-        return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        status, body = rest.gateway_of(request).operations.readiness()
+        return _json(body, status)
+
+    @api.get("/metrics", tags=["status"], responses={401: {"description": "No API key, or a wrong one"}})
+    async def metrics(gateway: rest.Reads) -> Response:
+        """Prometheus's metrics of this process (docs/metrics.md)."""
+        meters = gateway.operations.meters
+        return Response(meters.exposition(), media_type=meters.content_type, headers={"Cache-Control": "no-store"})
+
+    @api.api_route("/control/log-level", methods=["GET", "PUT"], include_in_schema=False)
+    async def log_level(request: Request) -> Response:
+        remote = request.client.host if request.client is not None else None
+        body = await request.body() if request.method == "PUT" else None
+        status, answer = rest.gateway_of(request).operations.level(remote, body)
+        return _json(answer, status)
 
 
 def _add_page(api: FastAPI) -> None:

@@ -38,6 +38,8 @@ class Client:
     def __init__(self, wire: Wire, slow_s: float) -> None:
         self.wire, self.counts = wire, ClientCounts()
         self._slow_s = slow_s
+        #: Why the connection ended: the code of whoever closed it first.
+        self.close_code: int | None = None
         self._replies: deque[bytes] = deque()
         self._states: dict[Hashable, bytes | Late] = {}
         self._work = asyncio.Event()
@@ -102,6 +104,7 @@ class Client:
         """Close the connection, telling why."""
         self._states.clear()
         self._replies.clear()
+        self.close_code = self.close_code or int(code)
         self.wire.close(code, code.reason)
         self._work.set()
         self._room.set()

@@ -3,14 +3,18 @@
 import contextlib
 from typing import Any, Self
 
-from app import clock
+from app import clock, metrics
 from app.gateway.access import Access
 from app.gateway.feeds import BOARDS, QUOTES, TABLES
 from app.gateway.hub import Hub
 from app.gateway.protocol import reply
 from app.gateway.reader import TableReader
-from app.gateway.view import View
+from app.gateway.tape import TapeFollower
+from app.gateway.telemetry import register
+from app.gateway.view import Record, View
+from app.kafka_access import KafkaAccess
 from app.market.calendar import TradingCalendar
+from app.operations import Operations
 from app.settings import Settings
 
 #: How long clients get to take leave; Kubernetes and `up` allow more.
@@ -29,9 +33,14 @@ class Gateway:
         self.hub = Hub(
             self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions, settings.gateway_max_scans
         )
-        topics = [table.topic.name for table in TABLES]
-        self.reader = TableReader(settings.bootstrap_servers, self.view, topics, self.hub.publish)
+        topics, access = [table.topic.name for table in TABLES], KafkaAccess.of(settings)
+        self.reader = TableReader(access, self.view, topics, self._deliver)
+        self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024)
         self._calendar = TradingCalendar.new_york()
+        self.operations = Operations(settings, "gateway", self.reasons, self.health)
+        register(self, self.operations.meters)
+        self._latency = metrics.distribution(metrics.DELIVERY_LATENCY)
+        self._delivered_ns: int | None = None
 
     async def __aenter__(self) -> Self:
         await self.reader.__aenter__()
@@ -39,12 +48,21 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         await self.say_goodbye()
+        await self.tape.close()
         await self.reader.__aexit__()
 
     async def say_goodbye(self) -> None:
         """Close all clients, with notice; a second call does nothing."""
         if not self.hub.closing:
             await self.hub.close(reply("shutdown", reconnect_after_ms=1000), CLOSE_GRACE_S)
+
+    def _deliver(self, changed: list[Record]) -> None:
+        self.hub.publish(changed)
+        received_ns = self.view.newest_received_ns
+        # What is read at the start was received long ago.
+        if received_ns is not None and received_ns != self._delivered_ns and self.reader.caught_up.is_set():
+            self._latency.record((clock.wall_ns() - received_ns) / 1e9)
+        self._delivered_ns = received_ns
 
     def reasons(self) -> list[str]:
         """Why the gateway is not ready; empty: it is."""

@@ -1,10 +1,11 @@
 """Who is subscribed to what, and the fan-out of what changed."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from app.gateway.channels import Channel
-from app.gateway.client import Client
+from app.gateway.client import Client, ClientCounts
 from app.gateway.feeds import is_pattern
 from app.gateway.filtering import is_scan
 from app.gateway.protocol import Close, Options, ProtocolError, Since
@@ -16,6 +17,8 @@ LINGER_S = 60.0
 MAX_LINGERING = 100
 #: More stars than this mean nothing that fewer do not.
 MAX_STARS = 4
+#: The code of a connection that ended without one (RFC 6455, section 7.4.1).
+ABNORMAL = 1006
 
 
 class Hub:
@@ -30,6 +33,10 @@ class Hub:
         self._patterns: list[Channel] = []
         self._lingering = 0
         self.closing = False
+        #: What clients that have left were sent.
+        self._left = ClientCounts()
+        #: Connections that ended, by the code that closed them.
+        self.closes: Counter[int] = Counter()
 
     @property
     def clients(self) -> int:
@@ -48,6 +55,21 @@ class Hub:
     def join(self, client: Client) -> None:
         """Take in a client."""
         self._clients[client] = {}
+
+    def counts(self) -> ClientCounts:
+        """What all clients were sent since the start, and what newer states took the place of."""
+        everyone = [self._left, *(client.counts for client in list(self._clients))]
+        return ClientCounts(sum(each.sent for each in everyone), sum(each.conflated for each in everyone))
+
+    def queues(self) -> list[int]:
+        """How many frames wait for each client."""
+        return [client.waiting for client in list(self._clients)]
+
+    def ended(self, client: Client) -> None:
+        """Count a connection's end and what it was sent."""
+        self.closes[client.close_code or ABNORMAL] += 1
+        self._left.sent += client.counts.sent
+        self._left.conflated += client.counts.conflated
 
     def leave(self, client: Client) -> None:
         """Forget a client and its subscriptions."""

@@ -6,16 +6,17 @@ that were there at its start has the tables.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from app import clock
-from app.gateway.view import Record, View
+from app import clock, tracing
+from app.kafka_access import Brokers, KafkaAccess
 from app.topics import MAX_MESSAGE_BYTES
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,21 @@ FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.2, 10.0
 PARTITIONS_CHECK_S = 10.0
 
 
-class TableReader:
+Changed = TypeVar("Changed")
+
+
+class Copy(Protocol[Changed]):
+    """What takes records in."""
+
+    @property
+    def records_read(self) -> int:
+        """How many it has taken in."""
+
+    def apply(self, topic: str, pairs: Iterable[tuple[bytes | None, bytes | None]]) -> list[Changed]:
+        """Take in keys and values (None deletes) of a topic; what changed."""
+
+
+class TableReader(Generic[Changed]):
     """One consumer over all partitions of some topics; an async context manager.
 
     `on_change` is called with the records of each batch that changed. The reader survives a broker that
@@ -35,12 +50,20 @@ class TableReader:
     """
 
     def __init__(
-        self, bootstrap_servers: str, view: View, topics: Sequence[str], on_change: Callable[[list[Record]], None]
+        self,
+        brokers: Brokers,
+        view: Copy[Changed],
+        topics: Sequence[str],
+        on_change: Callable[[list[Changed]], None],
     ) -> None:
-        self._servers, self._view, self._topics, self._on_change = bootstrap_servers, view, topics, on_change
+        self._access = KafkaAccess.of(brokers)
+        self._view, self._topics, self._on_change = view, topics, on_change
         self._positions: dict[TopicPartition, int] = {}
+        #: Records read since the start, by topic.
+        self.read: Counter[str] = Counter()
         self._missing: dict[TopicPartition, int] = {}
-        self._caught_up = False
+        #: Set once the ends that were there at the start have been read.
+        self.caught_up = asyncio.Event()
         self._trouble: str | None = "not connected to Kafka yet"
         self._task: asyncio.Task[None] | None = None
 
@@ -57,7 +80,7 @@ class TableReader:
     def reasons(self) -> list[str]:
         """Why the view cannot be relied on now; empty: it is complete and follows the topics."""
         reasons = [self._trouble] if self._trouble else []
-        if not self._caught_up and not self._trouble:
+        if not self.caught_up.is_set() and not self._trouble:
             behind = sum(end - self._positions.get(tp, 0) for tp, end in self._missing.items())
             reasons.append(f"reading the tables: {behind} records to go")
         return reasons
@@ -69,7 +92,7 @@ class TableReader:
             try:
                 await self._read()
             except (KafkaError, OSError, TimeoutError) as error:
-                self._trouble = f"Kafka at {self._servers}: {type(error).__name__} {error}".strip()
+                self._trouble = f"Kafka at {self._access.bootstrap_servers}: {type(error).__name__} {error}".strip()
                 log.warning("table_reader_failed", error=repr(error), retry_s=backoff_s)
             if clock.monotonic_s() - started_s > 2 * MAX_BACKOFF_S:
                 backoff_s = FIRST_BACKOFF_S
@@ -77,9 +100,9 @@ class TableReader:
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def _read(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        admin = AIOKafkaAdminClient(**self._access.options("gateway"))
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **self._access.options("gateway"),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
@@ -131,13 +154,16 @@ class TableReader:
             await asyncio.sleep(0)
 
     def _take(self, tp: TopicPartition, records: Sequence[Any]) -> None:
-        changed = self._view.apply(tp.topic, ((record.key, record.value) for record in records))
-        self._positions[tp] = records[-1].offset + 1
-        if changed:
-            self._on_change(changed)
+        traces = tracing.headers_in(records) if tracing.enabled() else ()
+        with tracing.continued("deliver", traces, **{"messaging.destination.name": tp.topic}):
+            changed = self._view.apply(tp.topic, ((record.key, record.value) for record in records))
+            self._positions[tp] = records[-1].offset + 1
+            self.read[tp.topic] += len(records)
+            if changed:
+                self._on_change(changed)
 
     def _note_progress(self) -> None:
         self._missing = {tp: end for tp, end in self._missing.items() if self._positions[tp] < end}
-        if not self._missing and not self._caught_up:
-            self._caught_up = True
-            log.info("tables_read", records=self._view.records_read)
+        if not self._missing and not self.caught_up.is_set():
+            self.caught_up.set()
+            log.info("tables_read", topics=list(self._topics), records=self._view.records_read)

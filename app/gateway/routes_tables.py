@@ -29,7 +29,14 @@ from app.market.alerts import AlertKind
 EXAMPLE_WINDOW: dict[str, Any] = {
     "timestamp": "2026-11-20T15:00:01.512+00:00", "symbol": "AAPL", "total_volume": 91200, "trade_count": 1000,
     "avg_size": 91.2, "max_size": 5000, "time_span_ms": 21950, "latest_price": 272.4,
-    "latest_timestamp": 1795186801500, "latest_exchange": 11,
+    "latest_timestamp": 1795186801500, "latest_exchange": 11, "bid_volume": 40100, "ask_volume": 48300,
+    "trades_per_minute": 2733.49, "usual_trades_per_minute": 1210.5, "relative_trade_rate": 2.26,
+    "largest_prints": [{"price": 272.35, "size": 5000, "timestamp": 1795186799100, "exchange": 4, "side": "bid"}],
+}  # fmt: skip
+EXAMPLE_TRADE: dict[str, Any] = {
+    "symbol": "AAPL", "price": 272.4, "size": 100, "timestamp": 1795186801500, "sequence_number": 48113, "exchange": 11,
+    "tape": 3, "id": "52983525029461", "conditions": [14, 41], "trf_id": 0, "trf_timestamp": 0, "side": "ask",
+    "event_type": "T",
 }  # fmt: skip
 EXAMPLE_NBBO: dict[str, Any] = {
     "symbol": "AAPL", "bid_price": 272.39, "bid_size": 200, "bid_exchange": 11, "ask_price": 272.41, "ask_size": 100,
@@ -104,6 +111,30 @@ async def get_trade_window(gateway: Reads, symbol: str) -> Response:
 def _summary_of(gateway: Gateway) -> _Summary | None:
     record = gateway.view.get(TRADE_WINDOWS, ALL_WINDOWS)
     return None if record is None or record.value is None else _summary.decode(record.value)
+
+
+@router.get(
+    "/trades/{symbol}",
+    tags=["trade windows"],
+    responses=example("The tape", {"symbol": "AAPL", "count": 1, "complete": True, "trades": [EXAMPLE_TRADE]})
+    | UNKNOWN
+    | response_of(503, "The tape is still being read; `detail` says how far it is"),
+)
+async def get_trades(
+    gateway: Reads,
+    symbol: str,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
+) -> Response:
+    """The last trades of a symbol, newest first, of the 1,000 that are kept until 5 minutes after the last one.
+
+    `complete` is false where memory did not do for all of the 1,000.
+    """
+    tape = await gateway.tape.view()
+    name, trades = symbol, tape.trades(symbol, limit)
+    if not trades:
+        name, trades = symbol.upper(), tape.trades(symbol.upper(), limit)
+    body = {"symbol": name, "count": len(trades), "complete": tape.whole(name), "trades": trades}
+    return _one(msgspec.json.encode(body) if trades else None, symbol, "there was no trade in the last five minutes of")
 
 
 @router.get("/nbbo", tags=["quotes"], responses=page_example(NBBO, EXAMPLE_NBBO))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
+from app import tracing
 from app.errors import StartupError
 from app.gateway.api import create_api
 from app.gateway.gateway import Gateway
@@ -71,10 +72,12 @@ def run(settings: Settings) -> None:
     Raises `StartupError` where the port is taken, and `SettingsError` where the gateway would be open to a
     network unasked.
     """
+    tracing.configure(settings, "gateway")
     server = make_server(settings)
     listener = _listen(settings.http_host, settings.http_port)
     log.info("gateway_listening", url=f"http://{settings.http_host}:{settings.http_port}/")
     server.run(sockets=[listener])
+    tracing.close()
     log.info("gateway_stopped")
 
 

@@ -60,6 +60,7 @@ class SocketEndpoint:
         client = Client(wire, self._slow_s)
         if self._hub.closing or self._hub.full():
             client.close(Close.SHUTDOWN if self._hub.closing else Close.FULL)
+            self._hub.ended(client)
             return
         try:
             identity = await self._access.of_request(headers, scope.get("session"))
@@ -77,6 +78,7 @@ class SocketEndpoint:
         finally:
             session.end()
             self._hub.leave(client)
+            self._hub.ended(client)
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
@@ -112,6 +114,7 @@ class _Session:
     async def _next(self, receive: Receive) -> bool:
         message = await receive()
         if message["type"] != "websocket.receive":
+            self._client.close_code = self._client.close_code or message.get("code")
             return False
         text = message.get("text")
         request: Request | None = None

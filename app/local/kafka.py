@@ -10,6 +10,7 @@ import socket
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app import clock
@@ -93,11 +94,21 @@ def java() -> Path:
 class LocalKafka:
     """A broker with its own data directory; a second start goes on with the same data.
 
-    `start` returns as soon as the process runs; `ready` says whether it answers.
+    `start` returns as soon as the process runs; `ready` says whether it answers. `properties` come on top
+    of the configuration, `format_options` go to Kafka's storage tool when the directory is formatted.
     """
 
-    def __init__(self, data_dir: Path, port: int, controller_port: int | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        controller_port: int | None = None,
+        *,
+        properties: Mapping[str, str] | None = None,
+        format_options: Sequence[str] = (),
+    ) -> None:
         self.data_dir, self.port = data_dir.resolve(), port
+        self.properties, self.format_options = dict(properties or {}), list(format_options)
         self.controller_port = controller_port or port + 1
         self.process = ManagedProcess("kafka", (), self.data_dir / "kafka.log")
 
@@ -126,7 +137,8 @@ class LocalKafka:
                 controller_port=self.controller_port,
                 data_dir=log_dir,
                 message_bytes=MAX_MESSAGE_BYTES,
-            ),
+            )
+            + "".join(f"{name}={value}\n" for name, value in self.properties.items()),
             encoding="utf-8",
         )
         tail = ["-cp", os.pathsep.join(map(str, jars())), f"-Dlog4j2.configurationFile={logging.as_uri()}"]
@@ -140,8 +152,9 @@ class LocalKafka:
         # A directory that a killed format left half written counts as formatted to Kafka's own tool.
         shutil.rmtree(log_dir, ignore_errors=True)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        format_ = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties), *self.format_options]
         formatted = subprocess.run(
-            [*command, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],
+            [*command, *format_],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         if formatted.returncode != 0:

@@ -15,6 +15,7 @@ from aiokafka.errors import (
 )
 
 from app import clock, topics
+from app.kafka_access import KafkaAccess
 from app.settings import Settings
 
 _IN = tuple(spec.name for spec in topics.RAW_TOPICS)
@@ -113,9 +114,9 @@ class Observer:
         return lag
 
     async def _clients(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
-        servers = self._settings.bootstrap_servers
+        options = KafkaAccess.of(self._settings).options("status")
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(bootstrap_servers=servers, group_id=None)
+            consumer = AIOKafkaConsumer(**options, group_id=None)
             try:
                 await consumer.start()
             except BaseException:
@@ -123,7 +124,7 @@ class Observer:
                 raise
             self._consumer = consumer
         if self._admin is None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=5000)
+            admin = AIOKafkaAdminClient(**options, request_timeout_ms=5000)
             try:
                 await admin.start()
             except BaseException:

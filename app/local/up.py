@@ -22,7 +22,7 @@ from app.local.redis import LocalRedis
 from app.local.screen import Screen
 from app.local.state import remove_state, write_state
 from app.settings import Settings, Source
-from app.topic_admin import ensure_topics
+from app.topic_admin import ensure_declared
 
 #: Lines of status on something that is not a terminal: one each so many seconds.
 PLAIN_INTERVAL_S = 10.0
@@ -123,9 +123,7 @@ class Up:
         deadline_s = clock.monotonic_s() + 30
         while True:
             try:
-                made = await ensure_topics(
-                    settings.bootstrap_servers, topics.ALL_TOPICS, settings.partitions, settings.replication_factor
-                )
+                made = await ensure_declared(settings, topics.ALL_TOPICS)
                 break
             except (OSError, KafkaError) as error:
                 if clock.monotonic_s() > deadline_s:
@@ -150,6 +148,7 @@ class Up:
                 "data_dir": self.data_dir,
                 "kafka_bootstrap_servers": self.settings.bootstrap_servers,
                 "redis_url": self.settings.redis_address,
+                "simulator_clock_file": self.settings.simulator_clock_file or self.data_dir / "simulator-clock",
             }
         )
         log_path = self.data_dir / "logs" / f"{name}.log"

@@ -1,13 +1,16 @@
 """The trade windows of a partition as a table: chunks by key, statistics of what changed, the tape of a symbol."""
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
 from app.market.events import Trade
-from app.market.trade_windows import TradeWindows, WindowStatistics
+from app.market.nbbo import Nbbo
+from app.market.trade_statistics import WindowDetail, WindowStatistics
+from app.market.trade_windows import TapeTrade, TradeWindows
 
 #: Symbols whose statistics are published one by one.
 TOP_WINDOWS = 100
@@ -32,7 +35,7 @@ class WindowTrade(Trade, frozen=True, tag_field="ev", tag="T", gc=False):
     trf_timestamp: _Int64 | None = msgspec.field(default=None, name="trft")
 
 
-class SymbolWindow(WindowStatistics, frozen=True, kw_only=True, gc=False):
+class SymbolWindow(WindowDetail, frozen=True, kw_only=True, gc=False):
     """A record of `market.trade-windows`: one symbol's window; `timestamp` is ISO-8601 UTC."""
 
     timestamp: str
@@ -48,18 +51,23 @@ class AllWindows(Struct, frozen=True):
 
 
 class PartitionWindows(Struct, frozen=True):
-    """What a partition hands over: the statistics of each of its windows."""
+    """What a partition hands over: the statistics of each of its windows, and all figures of its busiest."""
 
     partition: int
     published_ns: int
     symbols: dict[str, WindowStatistics]
+    details: dict[str, WindowDetail] = {}
 
 
 class TapePartition:
-    """The windows of one partition's symbols, loaded from and written as chunks under `SYMBOL/slot`."""
+    """The windows of one partition's symbols, loaded from and written as chunks under `SYMBOL/slot`.
 
-    def __init__(self) -> None:
+    `quotes` gives the quotes by which the side of new trades is told.
+    """
+
+    def __init__(self, quotes: Callable[[], Mapping[str, Nbbo]] = dict) -> None:
         self.windows = TradeWindows()
+        self._quotes = quotes
         self._newest_ms = 0
         self._statistics: dict[str, WindowStatistics] = {}
         self._stale: set[str] = set()
@@ -83,8 +91,9 @@ class TapePartition:
             by_symbol.setdefault(trade.symbol, []).append(trade)
             if trade.timestamp is not None and trade.timestamp > newest_ms:
                 newest_ms = trade.timestamp
+        quotes = self._quotes()
         for symbol, of_symbol in by_symbol.items():
-            if self.windows.append(symbol, of_symbol):
+            if self.windows.append(symbol, of_symbol, quotes.get(symbol)):
                 self._stale.add(symbol)
         self._newest_ms = newest_ms
         self._stale.update(self.windows.expire(newest_ms))
@@ -104,25 +113,48 @@ class TapePartition:
         self._stale.clear()
         return self._statistics
 
+    def details(self, top: int = TOP_WINDOWS) -> dict[str, WindowDetail]:
+        """All figures of the busiest windows, as of the last call of `statistics`."""
+        found: dict[str, WindowDetail] = {}
+        for symbol in _busiest(self._statistics, top):
+            detail = self.windows.detail(symbol, self._statistics[symbol])
+            if detail is not None:
+                found[symbol] = detail
+        return found
+
 
 def merge_windows(
     partitions: Iterable[PartitionWindows], timestamp: str, top: int = TOP_WINDOWS
 ) -> tuple[AllWindows, list[SymbolWindow]]:
     """The summary of all symbols, and those with the largest volume, largest first, ties by symbol."""
     symbols: dict[str, WindowStatistics] = {}
+    details: dict[str, WindowDetail] = {}
     for found in sorted(partitions, key=lambda windows: windows.published_ns):
         symbols |= found.symbols
-    busiest = sorted(symbols, key=lambda symbol: (-symbols[symbol].total_volume, symbol))[:top]
+        details |= found.details
     return AllWindows(timestamp, symbols, len(symbols)), [
-        SymbolWindow(timestamp=timestamp, symbol=symbol, **msgspec.structs.asdict(symbols[symbol]))
-        for symbol in busiest
+        SymbolWindow(timestamp=timestamp, symbol=symbol, **msgspec.structs.asdict(details.get(symbol, symbols[symbol])))
+        for symbol in _busiest(symbols, top)
     ]
 
 
-def tape_of(symbol: str, chunks: Mapping[int, bytes], limit: int | None = None) -> list[Trade]:
+def _busiest(symbols: Mapping[str, WindowStatistics], top: int) -> list[str]:
+    return heapq.nsmallest(top, symbols, key=lambda symbol: (-symbols[symbol].total_volume, symbol))
+
+
+def tape_of(symbol: str, chunks: Mapping[int, bytes]) -> list[Trade]:
     """The trades of a symbol, newest first, from its chunks by slot. Raises `ValueError`: not a chunk."""
+    return _loaded(symbol, chunks).trades(symbol)
+
+
+def read_tape(symbol: str, chunks: Mapping[int, bytes], limit: int | None = None) -> list[TapeTrade]:
+    """As `tape_of`, for readers. Raises `ValueError`: not a chunk."""
+    return _loaded(symbol, chunks).tape(symbol, limit)
+
+
+def _loaded(symbol: str, chunks: Mapping[int, bytes]) -> TradeWindows:
     windows = TradeWindows()
     for slot, data in chunks.items():
         windows.load_chunk(symbol, slot, data)
     windows.finish_loading()
-    return windows.trades(symbol)[:limit]
+    return windows

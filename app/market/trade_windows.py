@@ -1,208 +1,69 @@
-"""The last 1,000 trades of each symbol and their statistics.
+"""The last 1,000 trades of each symbol.
 
-Numbers stand in one numpy ring per symbol that grows with use. For a changelog the trades are
-numbered from 0 since the window began and cut into chunks of 20, so that a flush writes the chunks
-that were touched, not the window. A window is dropped 5 minutes of event time after its last trade.
+For a changelog the trades are numbered from 0 since the window began and cut into chunks of 20, so
+that a flush writes the chunks that were touched, not the window. A window is dropped 5 minutes of
+event time after its last trade.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
+from app.market import trade_ring
 from app.market.events import Trade
+from app.market.nbbo import Nbbo
+from app.market.trade_pace import Pace
+from app.market.trade_ring import Kept, Ring, kept
+from app.market.trade_sides import Side, side_of
+from app.market.trade_statistics import WindowDetail, WindowStatistics, detail_of, side_name, statistics_of
 
-WINDOW_TRADES = 1000
 WINDOW_IDLE_MS = 5 * 60_000
 #: Of a few trades per symbol and batch, 20 write a fifth of the bytes that 100 do.
 CHUNK_TRADES = 20
 #: Chunks that a window can touch: its newest and its oldest may both be partial.
-CHUNK_SLOTS = WINDOW_TRADES // CHUNK_TRADES + 1
-
-_FIRST_CAPACITY = 16
-_NUMBERS = np.dtype(
-    [
-        ("price", "f8"),
-        ("size", "f8"),
-        ("timestamp", "i8"),
-        ("sequence_number", "i8"),
-        ("trf_timestamp", "i8"),
-        ("exchange", "i4"),
-        ("tape", "i4"),
-        ("trf_id", "i4"),
-    ]
-)
+CHUNK_SLOTS = trade_ring.WINDOW_TRADES // CHUNK_TRADES + 1
 
 
-class WindowStatistics(Struct, frozen=True, gc=False):
-    """A window in figures: shares, US dollars and ms; the latest trade is the last that arrived."""
+class TapeTrade(Struct, frozen=True, gc=False):
+    """A trade of a window for readers; what was missing is 0 or empty, times are epoch ms.
 
-    total_volume: float
-    trade_count: int
-    avg_size: float
-    max_size: float
-    time_span_ms: int
-    latest_price: float
-    latest_timestamp: int
-    latest_exchange: int
+    `side` is `bid` or `ask` by the quote of that moment, None where it was not known.
+    """
 
-
-class _Kept(Struct, frozen=True, array_like=True, gc=False):
-    """A trade of a window as its changelog holds it; what was missing is 0 or empty."""
-
+    symbol: str
     price: float
     size: float
     timestamp: int
     sequence_number: int
-    trf_timestamp: int
     exchange: int
     tape: int
-    trf_id: int
     id: str
     conditions: tuple[int, ...]
+    trf_id: int
+    trf_timestamp: int
+    side: str | None
+    event_type: str = "T"
 
 
 class _Chunk(Struct, frozen=True, array_like=True):
+    """Trades from number `first`; the newest chunk also says where the window stands."""
+
     first: int
     last_ms: int
-    trades: list[_Kept]
+    trades: list[Kept]
+    pace: tuple[int, int, int, float] | None = None
 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-def _kept(trade: Trade) -> _Kept:
-    return _Kept(
-        trade.price or 0.0,
-        trade.size or 0.0,
-        trade.timestamp or 0,
-        trade.sequence_number or 0,
-        trade.trf_timestamp or 0,
-        trade.exchange or 0,
-        trade.tape or 0,
-        trade.trf_id or 0,
-        trade.id or "",
-        tuple(trade.conditions or ()),
-    )
-
-
-def _whole(shares: float) -> float:
-    return int(shares) if shares.is_integer() else shares
-
-
-class _Window:
-    """One symbol's ring. Trade number n stands at n modulo the capacity."""
-
-    def __init__(self, first: int = 0) -> None:
-        self.first = first
-        self.end = first
-        self.last_ms = 0
-        self._highest_sequence = 0
-        self._numbers: NDArray[np.void] = np.zeros(WINDOW_TRADES if first else _FIRST_CAPACITY, _NUMBERS)
-        self._texts: list[tuple[str, tuple[int, ...]]] = [("", ())] * len(self._numbers)
-
-    def extend(self, trades: list[_Kept]) -> None:
-        """Append trades that are known to be new."""
-        if not trades:
-            return
-        for trade in trades:
-            if trade.timestamp > self.last_ms:
-                self.last_ms = trade.timestamp
-            if trade.sequence_number > self._highest_sequence:
-                self._highest_sequence = trade.sequence_number
-        self._grow(self.end - self.first + len(trades))
-        skipped = max(0, len(trades) - WINDOW_TRADES)
-        written = trades[skipped:] if skipped else trades
-        start = (self.end + skipped) % len(self._numbers)
-        before_wrap = len(self._numbers) - start
-        self._put(start, written[:before_wrap])
-        self._put(0, written[before_wrap:])
-        self.end += len(trades)
-        self.first = max(self.first, self.end - WINDOW_TRADES)
-
-    def holds(self, trade: _Kept) -> bool:
-        """Whether the trade is in the window: by its sequence number, else by exchange and id."""
-        if trade.sequence_number:
-            if trade.sequence_number > self._highest_sequence:
-                return False
-            return bool((self.numbers()["sequence_number"] == trade.sequence_number).any())
-        if not trade.id:
-            return False
-        return any(
-            kept.id == trade.id and kept.exchange == trade.exchange and not kept.sequence_number
-            for kept in self.kept(self.first, self.end)
-        )
-
-    def numbers(self) -> NDArray[np.void]:
-        """The window's numbers in no particular order."""
-        return self._numbers[: self.end - self.first] if self.first == 0 else self._numbers
-
-    def kept(self, begin: int, end: int) -> Iterator[_Kept]:
-        """The trades numbered from `begin` to before `end`, in order."""
-        for fields in self.rows(begin, end):
-            yield _Kept(*fields)
-
-    def rows(self, begin: int, end: int) -> list[tuple[Any, ...]]:
-        """As `kept`, each trade as the tuple of its fields."""
-        begin, end = max(begin, self.first), min(end, self.end)
-        if begin >= end:
-            return []
-        start = begin % len(self._numbers)
-        stop = start + end - begin
-        numbers, texts = self._numbers[start:stop].tolist(), self._texts[start:stop]
-        if stop > len(self._numbers):
-            stop -= len(self._numbers)
-            numbers, texts = numbers + self._numbers[:stop].tolist(), texts + self._texts[:stop]
-        return [(*fields, *text) for fields, text in zip(numbers, texts, strict=True)]
-
-    def _put(self, start: int, trades: list[_Kept]) -> None:
-        if not trades:
-            return
-        rows = [msgspec.structs.astuple(trade) for trade in trades]
-        stop = start + len(rows)
-        if len(rows) == 1:
-            # Most of a flush are single trades of many symbols; this is a third of an array's cost.
-            self._numbers[start] = rows[0][:-2]
-        else:
-            self._numbers[start:stop] = [row[:-2] for row in rows]
-        self._texts[start:stop] = [row[-2:] for row in rows]
-
-    def statistics(self) -> WindowStatistics:
-        numbers = self.numbers()
-        latest = self._numbers[(self.end - 1) % len(self._numbers)]
-        total = float(numbers["size"].sum())
-        times = numbers["timestamp"]
-        times = times[times != 0]
-        return WindowStatistics(
-            total_volume=_whole(total),
-            trade_count=len(numbers),
-            avg_size=round(total / len(numbers), 2),
-            max_size=_whole(float(numbers["size"].max())),
-            time_span_ms=int(times.max() - times.min()) if len(times) else 0,
-            latest_price=float(latest["price"]),
-            latest_timestamp=int(latest["timestamp"]),
-            latest_exchange=int(latest["exchange"]),
-        )
-
-    def _grow(self, trades: int) -> None:
-        capacity = len(self._numbers)
-        if trades <= capacity or capacity == WINDOW_TRADES:
-            return
-        larger = min(WINDOW_TRADES, max(trades, capacity * 2))
-        # Before it is full, number and place are the same, so that growing moves nothing.
-        self._numbers = np.concatenate([self._numbers, np.zeros(larger - capacity, _NUMBERS)])
-        self._texts.extend([("", ())] * (larger - capacity))
-
-
 class TradeWindows:
     """The trade windows of a partition's symbols."""
 
     def __init__(self) -> None:
-        self._windows: dict[str, _Window] = {}
+        self._windows: dict[str, Ring] = {}
         # What the changelog holds, and what of it has to be written again.
         self._stored: dict[str, set[int]] = {}
         self._dirty: dict[str, set[int]] = {}
@@ -218,33 +79,35 @@ class TradeWindows:
         """The symbols that have a window."""
         return list(self._windows)
 
-    def append(self, symbol: str, trades: Iterable[Trade]) -> int:
+    def append(self, symbol: str, trades: Iterable[Trade], quote: Nbbo | None = None) -> int:
         """Append a symbol's trades in the order of their arrival; the number that were new.
 
         Trades that the window holds already are left out. A trade more than 5 minutes after the
-        window's last starts the window afresh.
+        window's last starts the window afresh. The side of a trade is by `quote` and kept with it.
         """
         added = 0
-        fresh: list[_Kept] = []
+        fresh: list[Kept] = []
         seen: set[tuple[int, int, str]] = set()
         window = self._windows.get(symbol)
         last_ms = window.last_ms if window is not None else 0
-        for kept in map(_kept, trades):
-            if last_ms and kept.timestamp > last_ms + WINDOW_IDLE_MS:
+        for each in trades:
+            side = Side.UNKNOWN if quote is None else side_of(each.price, each.timestamp, quote)
+            trade = kept(each, side)
+            if last_ms and trade.timestamp > last_ms + WINDOW_IDLE_MS:
                 added += self._extend(symbol, fresh)
                 self._drop(symbol)
                 window, fresh, seen = None, [], set()
-            sequence = kept.sequence_number
-            key = (sequence, 0, "") if sequence else (0, kept.exchange, kept.id)
-            if (window is not None and window.holds(kept)) or key in seen:
+            sequence = trade.sequence_number
+            key = (sequence, 0, "") if sequence else (0, trade.exchange, trade.id)
+            if (window is not None and window.holds(trade)) or key in seen:
                 # Only now, so that what a batch itself pushed out is not held against its later trades.
                 added += self._extend(symbol, fresh)
                 window, fresh, seen = self._windows[symbol], [], set()
-                if window.holds(kept):
+                if window.holds(trade):
                     continue
             seen.add(key)
-            fresh.append(kept)
-            last_ms = max(last_ms, kept.timestamp)
+            fresh.append(trade)
+            last_ms = max(last_ms, trade.timestamp)
         return added + self._extend(symbol, fresh)
 
     def expire(self, event_ms: int) -> list[str]:
@@ -261,19 +124,30 @@ class TradeWindows:
     def statistics(self, symbol: str) -> WindowStatistics | None:
         """The statistics of a symbol's window, None where there is none."""
         window = self._windows.get(symbol)
-        return None if window is None else window.statistics()
+        return None if window is None else statistics_of(window)
+
+    def detail(self, symbol: str, statistics: WindowStatistics | None = None) -> WindowDetail | None:
+        """All figures of a symbol's window, None where there is none; `statistics` where they are known."""
+        window = self._windows.get(symbol)
+        return None if window is None else detail_of(window, statistics or statistics_of(window))
 
     def trades(self, symbol: str) -> list[Trade]:
-        """The trades of a symbol's window, newest first."""
-        window = self._windows.get(symbol)
-        if window is None:
-            return []
-        fields = [field for field in _Kept.__struct_fields__ if field != "conditions"]
-        trades = [
-            Trade(symbol=symbol, conditions=list(kept.conditions), **{name: getattr(kept, name) for name in fields})
-            for kept in window.kept(window.first, window.end)
+        """The trades of a symbol's window, newest first, as they came in."""
+        fields = [field for field in Trade.__struct_fields__ if field not in ("symbol", "conditions")]
+        return [
+            Trade(symbol=symbol, conditions=list(trade.conditions), **{name: getattr(trade, name) for name in fields})
+            for trade in self._newest_first(symbol)
         ]
-        return trades[::-1]
+
+    def tape(self, symbol: str, limit: int | None = None) -> list[TapeTrade]:
+        """The trades of a symbol's window, newest first, at most `limit`."""
+        return [
+            TapeTrade(
+                symbol, trade.price, trade.size, trade.timestamp, trade.sequence_number, trade.exchange, trade.tape,
+                trade.id, trade.conditions, trade.trf_id, trade.trf_timestamp, side_name(trade.side),
+            )
+            for trade in self._newest_first(symbol, limit)
+        ]  # fmt: skip
 
     def dirty_chunks(self) -> list[tuple[str, int, bytes | None]]:
         """What has to be written since the last call: symbol, chunk slot, JSON or None to delete it."""
@@ -308,18 +182,27 @@ class TradeWindows:
             while chunks and chunks[-1].first + len(chunks[-1].trades) == connected[-1].first:
                 connected.append(chunks.pop())
             trades = [trade for chunk in reversed(connected) for trade in chunk.trades]
-            skipped = max(0, len(trades) - WINDOW_TRADES)
-            window = _Window(connected[-1].first + skipped)
+            skipped = max(0, len(trades) - trade_ring.WINDOW_TRADES)
+            window = Ring(connected[-1].first + skipped)
             window.extend(trades[skipped:])
             window.last_ms = connected[0].last_ms
+            if connected[0].pace is not None:
+                window.pace = Pace(*connected[0].pace)
             self._windows[symbol] = window
         self._loading.clear()
 
-    def _extend(self, symbol: str, trades: list[_Kept]) -> int:
+    def _newest_first(self, symbol: str, limit: int | None = None) -> list[Kept]:
+        window = self._windows.get(symbol)
+        if window is None:
+            return []
+        first = window.first if limit is None else window.end - limit
+        return list(window.kept(first, window.end))[::-1]
+
+    def _extend(self, symbol: str, trades: list[Kept]) -> int:
         if trades:
             window = self._windows.get(symbol)
             if window is None:
-                window = self._windows[symbol] = _Window()
+                window = self._windows[symbol] = Ring()
             begin = window.end
             window.extend(trades)
             begin = max(begin, window.first) // CHUNK_TRADES
@@ -343,4 +226,5 @@ class TradeWindows:
                 continue
             first = max(window.first, present[slot] * CHUNK_TRADES)
             rows = window.rows(first, (present[slot] + 1) * CHUNK_TRADES)
-            yield slot, _encode((first, window.last_ms, rows))
+            newest = (present[slot] + 1) * CHUNK_TRADES >= window.end
+            yield slot, _encode((first, window.last_ms, rows, window.pace.state() if newest else None))

@@ -7,11 +7,10 @@ attribute.
 from typing import Self
 
 from msgspec import Struct
-from opentelemetry import metrics
+from opentelemetry.metrics import Counter, MeterProvider
 
+from app import metrics
 from app.reference.records import Kind
-
-METER_NAME = "tapereader.reference"
 
 
 class LayerCounts(Struct):
@@ -94,35 +93,29 @@ class Report(Struct, frozen=True):
 class Instruments:
     """The metrics of MarketDataCache, by the names that the dashboards know."""
 
-    def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
-        meter = (provider or metrics.get_meter_provider()).get_meter(METER_NAME)
+    def __init__(self, provider: MeterProvider | None = None) -> None:
+        def counter(metric: metrics.Metric) -> Counter:
+            return metrics.counter(metric, provider)
 
-        def counter(name: str, what: str) -> metrics.Counter:
-            made = meter.create_counter(f"mdc.{name}", unit="1", description=what)
-            made.add(0)  # a series that is missing until the first event cannot be alerted on
-            return made
-
-        self.read = counter("read", "reads of any key")
-        self.write = counter("write", "writes")
-        self.broadcast = counter("broadcast", "messages published")
-        self.delete = counter("delete", "keys deleted")
-        self.delete_ticker_snapshot = counter("delete_ticker_snapshot", "snapshots deleted")
-        self.hit = counter("hit", "requests answered by memory or Redis")
-        self.negative_hit = counter("negative_hit", "requests answered by what is known to be missing")
-        self.miss = counter("miss", "requests that neither memory nor Redis answered")
-        self.stale = counter("stale", "requests answered by an older value because REST or Redis is down")
-        self.error = counter("error", "failures of any sort, those of Redis included")
-        self.timeout_error = counter("timeout_error", "REST requests that timed out")
-        self.http_error = counter("http_error", "REST requests that got an HTTP error")
+        self.read = counter(metrics.CACHE_READ)
+        self.write = counter(metrics.CACHE_WRITE)
+        self.broadcast = counter(metrics.CACHE_BROADCAST)
+        self.delete = counter(metrics.CACHE_DELETE)
+        self.delete_ticker_snapshot = counter(metrics.CACHE_DELETE_SNAPSHOT)
+        self.hit = counter(metrics.CACHE_HIT)
+        self.negative_hit = counter(metrics.CACHE_NEGATIVE_HIT)
+        self.miss = counter(metrics.CACHE_MISS)
+        self.stale = counter(metrics.CACHE_STALE)
+        self.error = counter(metrics.CACHE_ERROR)
+        self.timeout_error = counter(metrics.CACHE_TIMEOUT_ERROR)
+        self.http_error = counter(metrics.CACHE_HTTP_ERROR)
         self.get = {
-            Kind.SNAPSHOT: counter("get_ticker_snapshot", "requests for a snapshot"),
-            Kind.AVG_VOLUME: counter("get_avg_volume", "requests for an average volume"),
-            Kind.FREE_FLOAT: counter("get_free_float", "requests for a free float"),
+            Kind.SNAPSHOT: counter(metrics.CACHE_GET_SNAPSHOT),
+            Kind.AVG_VOLUME: counter(metrics.CACHE_GET_AVG_VOLUME),
+            Kind.FREE_FLOAT: counter(metrics.CACHE_GET_FREE_FLOAT),
         }
-        names = {Kind.SNAPSHOT: "snapshot", Kind.AVG_VOLUME: "avg_volume", Kind.FREE_FLOAT: "free_float"}
         self.api_duration = {
-            kind: meter.create_histogram(
-                f"mdc.{name}_api_duration", unit="s", description="duration of one REST exchange, queueing left out"
-            )
-            for kind, name in names.items()
+            Kind.SNAPSHOT: metrics.histogram(metrics.CACHE_SNAPSHOT_DURATION, provider),
+            Kind.AVG_VOLUME: metrics.histogram(metrics.CACHE_AVG_VOLUME_DURATION, provider),
+            Kind.FREE_FLOAT: metrics.histogram(metrics.CACHE_FREE_FLOAT_DURATION, provider),
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 import faust
 
+from app.kafka_access import Brokers, KafkaAccess
 from app.stream.partition import MAX_FLUSH_BYTES
 
 #: Batches waiting in a stream before its partition is paused; a batch may hold 10,000 records.
@@ -14,7 +15,7 @@ WAITING_BATCHES = 16
 
 def batched_app(
     app_id: str,
-    bootstrap_servers: str,
+    brokers: Brokers,
     *,
     partitions: int,
     session_timeout_ms: int = 6000,
@@ -25,8 +26,11 @@ def batched_app(
 
     `session_timeout_ms` is how long a worker that died silently keeps its partitions.
     """
+    access = KafkaAccess.of(brokers)
     settings: dict[str, Any] = {
-        "broker": "batched://" + ";batched://".join(bootstrap_servers.split(",")),
+        "broker": "batched://" + ";batched://".join(access.bootstrap_servers.split(",")),
+        "broker_credentials": access.faust_credentials(),
+        "broker_client_id": f"{access.client_id}-worker",
         "store": "memory://",
         # Nothing is kept there with tables in memory, but Faust makes the directory.
         "datadir": str(Path(tempfile.gettempdir()) / f"{app_id}-faust"),
@@ -48,7 +52,8 @@ def batched_app(
         "recovery_consistency_check": False,
         "broker_session_timeout": session_timeout_ms / 1000,
         "broker_heartbeat_interval": session_timeout_ms / 4000,
-        "broker_request_timeout": 30.0,
+        # Faust refuses a session that outlasts a request.
+        "broker_request_timeout": max(30.0, session_timeout_ms / 1000),
         "broker_rebalance_timeout": 15.0,
         "broker_max_poll_interval": 120.0,
         "broker_commit_interval": 1.0,

@@ -35,7 +35,7 @@ class RecordBatch:
     transaction markers or `undecodable` stretches left out.
     """
 
-    __slots__ = ("__dict__", "next_offset", "partition", "records", "topic", "undecodable")
+    __slots__ = ("__dict__", "next_offset", "partition", "records", "topic", "traces", "undecodable")
 
     def __init__(
         self,
@@ -44,12 +44,15 @@ class RecordBatch:
         records: Sequence[Record],
         next_offset: int,
         undecodable: Sequence[Undecodable] = (),
+        traces: Sequence[bytes] = (),
     ) -> None:
         self.topic = topic
         self.partition = partition
         self.records = records
         self.next_offset = next_offset
         self.undecodable = undecodable
+        #: Sampled trace contexts of the record batches that are in it; a slice of it has none.
+        self.traces = traces
 
     def __len__(self) -> int:
         return len(self.records)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.stream import internals
+from app.stream import instruments, internals
 from app.stream.batches import RecordBatch, Undecodable, where
 
 log = structlog.get_logger(__name__)
@@ -68,6 +68,7 @@ class DeadLetterWriter:
         for future in sent:
             await future
         self.written += len(letters)
+        instruments.sent[self._topic] += len(letters)
 
 
 __all__ = ["DeadLetter", "DeadLetterWriter", "from_record", "from_undecodable", "where"]

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
+from app import clock
 from app.errors import OversizedError
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import from_record, from_undecodable
@@ -89,12 +90,16 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         pending = batch.since(state.covered.get(batch.topic))
         rejected: list[tuple[RecordBatch, Exception]] = []
         events = self._decoded(pending, rejected) if len(pending) else []
+        started_s = clock.monotonic_s()
         try:
-            flushes = self._fold(state, pending, events)
+            with self.span_of(batch):
+                flushes = self._fold(state, pending, events)
         except Exception as error:
             log.error("fold_failed", table=self.name, batch=repr(pending), error=repr(error))
             await self.crash(error)
             raise
+        if events:
+            self.instruments.folded(started_s)
         letters = [from_undecodable(batch, found) for found in batch.undecodable]
         letters += [from_record(found, 0, error) for found, error in rejected]
         await self._send(state.partition, flushes, letters, message)
@@ -128,5 +133,5 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
             builder = self.build(state, changes)
             if builder is None:
                 raise OversizedError(f"{len(changes)} rows of {self.name}[{state.partition}] do not fit a record batch")
-            flushes.append(_Flush(state, builder))
+            flushes.append(_Flush(state, builder, batch))
         return flushes

@@ -22,6 +22,7 @@ from typing import Any
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
 
+from app import tracing
 from app.stream.batches import RecordBatch, Undecodable
 
 #: How soon records that back-pressure holds back are looked at again. Nothing wakes the reader when
@@ -53,6 +54,8 @@ def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) 
     source, position = parsed._records, parsed.next_fetch_offset
     records: list[Any] = []
     undecodable: list[Undecodable] = []
+    traces: list[bytes] = []
+    tracing_on = tracing.enabled()
     while source.has_next():
         batch = source.next_batch()
         try:
@@ -63,6 +66,9 @@ def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) 
                 records.extend(batch)
                 if records[start:] and records[start].offset < position:
                     records[start:] = [record for record in records[start:] if record.offset >= position]
+                # Whoever traces marks the first record of a record batch: one look for all of it.
+                if tracing_on and records[start : start + 1]:
+                    traces += tracing.headers_in(records[start : start + 1])
         except Exception as error:
             del records[start_of(records, batch.base_offset) :]
             undecodable.append(Undecodable(max(batch.base_offset, position), batch.next_offset, _reason(error)))
@@ -70,7 +76,7 @@ def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) 
     parsed.next_fetch_offset = position
     result._update_position()
     result._partition_records = None
-    return RecordBatch(topic, partition, records, position, undecodable)
+    return RecordBatch(topic, partition, records, position, undecodable, traces)
 
 
 def start_of(records: list[Any], offset: int) -> int:

@@ -8,20 +8,23 @@ async for batch in stream:
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import faust
 import structlog
 from faust.types import TP, EventT
 
+from app import clock, tracing
 from app.errors import ForeignWriteError, OversizedError, TapereaderError
 from app.stream import covers, internals
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable
+from app.stream.instruments import TableInstruments, received_ns
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.store import PartitionedStore
+from app.stream.under_way import UnderWay
 from app.stream.view import PartitionView
 from app.stream.watchdog import end_soon
 
@@ -37,11 +40,15 @@ MAX_FLUSHES_UNDER_WAY = 4
 class _Flush:
     """A flush under way: its record batch, then what Kafka said of it."""
 
-    __slots__ = ("builder", "future", "records", "state")
+    __slots__ = ("builder", "future", "made_ns", "received_ns", "records", "state", "trace")
 
-    def __init__(self, state: PartitionState[Any], builder: RecordBatchBuilder) -> None:
+    def __init__(
+        self, state: PartitionState[Any], builder: RecordBatchBuilder, batch: RecordBatch | None = None
+    ) -> None:
         self.state, self.builder, self.records = state, builder.builder, builder.records
         self.future: Any = None
+        self.made_ns, self.trace = clock.wall_ns(), tracing.current_header()
+        self.received_ns = None if batch is None else received_ns(batch)
 
 
 class BatchedTable(faust.Table, Generic[Row]):
@@ -72,10 +79,13 @@ class BatchedTable(faust.Table, Generic[Row]):
         self.encode_row, self.decode_row = encode, decode
         self.dead_letters = dead_letters
         self.on_ready, self.on_lost = on_ready, on_lost
-        self._under_way: dict[int, deque[_Flush]] = {}
+        self._under_way: dict[int, UnderWay] = {}
         self._sending: dict[int, asyncio.Lock] = {}
         self._completions: set[asyncio.Task[None]] = set()
         self._store_in_use: PartitionedStore | None = None
+        self.instruments = TableInstruments(name)
+        #: The trace that changed a partition last, by partition; who publishes from its rows takes it away.
+        self.traced: dict[int, bytes] = {}
         app.tables.add(self)
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
 
@@ -117,22 +127,54 @@ class BatchedTable(faust.Table, Generic[Row]):
         pending = batch.since(state.covered.get(batch.topic))
         folding = _Folding(self, state, function)
         if len(pending):
-            folding.fold(pending)
+            started_s = clock.monotonic_s()
+            with self.span_of(batch):
+                folding.fold(pending)
+            self.instruments.folded(started_s)
         letters = [from_undecodable(batch, found) for found in batch.undecodable]
         letters += [from_record(found, 0, error) for found, error in folding.rejected]
         await self._send(state.partition, folding.flushes, letters, message)
         return folding.changes
 
-    async def write(self, partition: int, changes: Mapping[str, Row | None]) -> None:
-        """Write rows that come from no source record; returns once they are under way."""
+    @contextmanager
+    def span_of(self, batch: RecordBatch) -> Iterator[None]:
+        """A span around the folding of a batch that holds sampled events; around others, nothing."""
+        if not batch.traces:
+            yield
+            return
+        source: dict[str, str | int] = {
+            "messaging.destination.name": batch.topic,
+            "messaging.batch.message_count": len(batch),
+        }
+        with tracing.continued(f"fold {self.name}", batch.traces, **source):
+            header = tracing.current_header()
+            if header is not None:
+                self.traced[batch.partition] = header
+            yield
+
+    def row_count(self) -> int:
+        """How many rows this worker has."""
+        return len(self.data)
+
+    def flushes_under_way(self) -> int:
+        """How many flushes Kafka has not acknowledged yet."""
+        return sum(map(len, list(self._under_way.values())))
+
+    async def write(self, partition: int, changes: Mapping[str, Row | None], traces: Sequence[bytes] = ()) -> None:
+        """Write rows that come from no source record; returns once they are under way.
+
+        `traces` are the sampled contexts that led to them.
+        """
         state = self.data.partitions.get(partition)
         if state is None or not changes:
             return
-        builder = self.build(state, changes)
-        if builder is None:
-            raise OversizedError(f"{len(changes)} rows for {self.name}[{partition}] do not fit one record batch")
-        self.apply(state, changes)
-        await self._send(partition, [_Flush(state, builder)], [], None)
+        with tracing.continued(f"write {self.name}", traces):
+            builder = self.build(state, changes)
+            if builder is None:
+                raise OversizedError(f"{len(changes)} rows for {self.name}[{partition}] do not fit one record batch")
+            self.apply(state, changes)
+            flush = _Flush(state, builder)
+        await self._send(partition, [flush], [], None)
 
     def build(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
         """The flush for some changes, None where it does not fit one record batch."""
@@ -140,7 +182,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         rows = [(key.encode(), None if row is None else encode(row)) for key, row in changes.items()]
         builder = RecordBatchBuilder(internals.kafka_producer(self.app).create_batch())
         found = covers.Covers(len(rows), state.logged, dict(state.covered), state.restart)
-        if not builder.fill(rows, found):
+        if not builder.fill(rows, found, tracing.current_header()):
             return None
         state.logged, state.restart = dict(state.covered), False
         return builder
@@ -160,38 +202,51 @@ class BatchedTable(faust.Table, Generic[Row]):
             return
         if message is not None:
             message.incref()
-        under_way = self._under_way.setdefault(partition, deque())
-        under_way.extend(flushes)
+        under_way = self._under_way.setdefault(partition, UnderWay())
+        under_way.add(len(flushes))
         # The lock is fair and nothing is awaited between a fold and here, so that flushes go out in
         # the order in which they were folded, whichever agent folded them.
-        async with self._sending.setdefault(partition, asyncio.Lock()):
-            producer, topic = internals.kafka_producer(self.app), self.changelog_topic_name
-            for flush in flushes:
-                flush.future = await producer.send_batch(flush.builder, topic, partition=partition)
-                flush.builder = None
-        task = asyncio.ensure_future(self._complete(flushes, letters, message))
+        try:
+            async with self._sending.setdefault(partition, asyncio.Lock()):
+                producer, topic = internals.kafka_producer(self.app), self.changelog_topic_name
+                for flush in flushes:
+                    flush.future = await producer.send_batch(flush.builder, topic, partition=partition)
+                    flush.builder = None
+        except BaseException as error:
+            under_way.done(len(flushes))
+            if isinstance(error, Exception) and not self.should_stop:
+                # Memory holds rows that are not going to be written: this worker starts again.
+                await self._fail(error)
+            raise
+        task = asyncio.ensure_future(self._complete(under_way, flushes, letters, message))
         self._completions.add(task)
         task.add_done_callback(self._completions.discard)
-        while len(under_way) >= MAX_FLUSHES_UNDER_WAY and not self.should_stop:
-            await asyncio.wait([under_way[0].future])
-            await asyncio.sleep(0)
+        await under_way.fewer_than(MAX_FLUSHES_UNDER_WAY)
 
-    async def _complete(self, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+    async def _complete(self, under_way: UnderWay, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+        left = len(flushes)
         try:
             if letters:
                 await self.dead_letters.send(letters)
             for flush in flushes:
                 metadata = await flush.future
-                under_way = self._under_way.get(flush.state.partition)
-                if under_way is not None and flush in under_way:  # not so when the partition was lost meanwhile
-                    under_way.remove(flush)
+                left -= 1
+                under_way.done(1)
                 self._check_place(flush, metadata.offset)
+                topic = self.changelog_topic_name
+                self.instruments.flushed(topic, flush.records, flush.made_ns, flush.received_ns)
+                tracing.finished(f"flush {topic}", flush.trace, flush.made_ns)
             if message is not None:
                 message.ack(self.app.consumer)
         except Exception as error:
-            log.error("flush_failed", table=self.name, error=repr(error))
-            end_soon()
-            await self.crash(error)
+            await self._fail(error)
+        finally:
+            under_way.done(left)
+
+    async def _fail(self, error: Exception) -> None:
+        log.error("flush_failed", table=self.name, error=repr(error))
+        end_soon()
+        await self.crash(error)
 
     def _check_place(self, flush: _Flush, offset: int) -> None:
         state = flush.state
@@ -235,6 +290,7 @@ class BatchedTable(faust.Table, Generic[Row]):
                 self.on_lost(partition)
         self._under_way.clear()
         self._sending.clear()
+        self.traced.clear()
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
@@ -320,7 +376,7 @@ class _Folding(Generic[Row]):
             return
         self.table.apply(self.state, view.changes)
         self.changes.update(view.changes)
-        self.flushes.append(_Flush(self.state, builder))
+        self.flushes.append(_Flush(self.state, builder, batch))
 
     def _divide(self, batch: RecordBatch, error: Exception) -> None:
         if len(batch) == 1:

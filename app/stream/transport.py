@@ -7,6 +7,7 @@ a `RecordBatchSchema` are batched; all others go on as Faust's aiokafka driver h
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -14,7 +15,9 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from app.stream import internals
+from app import metrics
+from app.distributions import Distribution
+from app.stream import instruments, internals
 from app.stream.batches import RecordBatch
 from app.stream.ledger import Ledger
 from app.stream.message import BatchMessage
@@ -60,6 +63,9 @@ class Consumer(driver.Consumer):
         self.ledger = Ledger()
         #: Generation of the group in which the last records were read.
         self.read_generation = 0
+        #: Records read since the start, by topic; those of changelogs are read at a recovery.
+        self.received: Counter[str] = Counter()
+        self._batch_sizes: dict[str, Distribution] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -97,10 +103,17 @@ class Consumer(driver.Consumer):
             for record in records:
                 yield self._to_message(tp, record)
             return
+        self._note(tp.topic, len(records))
         message = BatchMessage(tp, records, generation)
         if self.app.topics.acks_enabled_for(tp.topic):
             message.stretch = self.ledger.deliver(tp, records.next_offset)
         yield message
+
+    def _note(self, topic: str, records: int) -> None:
+        self.received[topic] += records
+        if topic not in self._batch_sizes:
+            self._batch_sizes[topic] = metrics.distribution(metrics.BATCH_SIZE, {metrics.TOPIC: topic})
+        self._batch_sizes[topic].record(records)
 
     def ack(self, message: Any) -> bool:
         """Mark a message as processed; a batch counts for all of its stretch."""
@@ -171,6 +184,17 @@ class Producer(driver.Producer):
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
+
+    async def send(self, topic: str, *args: Any, **kwargs: Any) -> Any:
+        """Send one record, counted when it is acknowledged."""
+        sending = await super().send(topic, *args, **kwargs)
+        sending.add_done_callback(lambda done: self._count(topic, done))
+        return sending
+
+    @staticmethod
+    def _count(topic: str, done: Any) -> None:
+        if not done.cancelled() and done.exception() is None:
+            instruments.sent[topic] += 1
 
 
 class Transport(driver.Transport):

@@ -10,6 +10,9 @@ import pytest
 from websockets.asyncio.client import connect
 
 from app import topics
+from app.gateway.problems import Problem
+from app.gateway.tape import TapeFollower
+from app.market.trade_tape import TapePartition, WindowTrade
 from app.topic_admin import ensure_topics
 from tests.eventually import eventually
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
@@ -151,3 +154,57 @@ async def test_lists_are_feeds_that_change_with_their_table(
             answer = json.loads(await client.recv())
         assert answer["cache"] == "alerts:latest"
         assert len(answer["data"]) <= 1
+
+
+async def put_tape(tables: Tables, partition: TapePartition, trades: list[WindowTrade]) -> None:
+    """Fold trades and write the chunks, as a worker does."""
+    partition.fold(trades)
+    pairs = [(key.encode(), data) for key, data in partition.take_changes().items() if data is not None]
+    await tables.put_bytes(topics.TRADE_TAPE, pairs)
+
+
+async def test_the_tape_of_a_symbol_is_served_newest_first(
+    gateway: GatewayProcess, tables: Tables, unique: str
+) -> None:
+    symbol, partition = unique.upper(), TapePartition()
+    trades = [
+        WindowTrade(symbol, price=10.0 + number, size=100.0, timestamp=TEN_ET_MS + number, sequence_number=number + 1)
+        for number in range(1203)
+    ]
+    await put_tape(tables, partition, trades[:1000])
+    found = await until_served(gateway, f"/api/trades/{symbol}?limit=1000")
+    assert (found["symbol"], found["count"], found["complete"]) == (symbol, 1000, True)
+    await put_tape(tables, partition, trades[1000:])
+
+    async def followed() -> bool:
+        newest = (await get(gateway, f"/api/trades/{symbol}?limit=1")).json()["trades"]
+        return bool(newest[0]["price"] == 1212.0)
+
+    await eventually(followed)
+    found = (await get(gateway, f"/api/trades/{symbol.lower()}?limit=1000")).json()
+    assert [trade["price"] for trade in found["trades"]] == [trade.price for trade in trades[:-1001:-1]]
+    assert found["trades"][0] == {
+        "symbol": symbol, "price": 1212.0, "size": 100.0, "timestamp": TEN_ET_MS + 1202, "sequence_number": 1203,
+        "exchange": 0, "tape": 0, "id": "", "conditions": [], "trf_id": 0, "trf_timestamp": 0, "side": None,
+        "event_type": "T",
+    }  # fmt: skip
+    missing = await get(gateway, "/api/trades/NOSUCH")
+    assert missing.status_code == 404
+    assert missing.json()["type"] == "urn:tapereader:problem:unknown-symbol"
+    assert (await get(gateway, f"/api/trades/{symbol}?limit=1001")).status_code == 422
+
+
+async def test_the_tape_is_let_go_when_nobody_asks_and_read_again(
+    gateway: GatewayProcess, broker_url: str, tables: Tables, unique: str
+) -> None:
+    symbol = unique.upper()
+    await put_tape(tables, TapePartition(), [WindowTrade(symbol, price=5.0, timestamp=TEN_ET_MS)])
+    follower = TapeFollower(broker_url, 1 << 20, idle_s=0.2)
+    for _ in range(2):
+        assert [trade.price for trade in (await follower.view()).trades(symbol, 10)] == [5.0]
+        await eventually(lambda: not follower.following)
+    await follower.close()
+    nobody = TapeFollower("127.0.0.1:1", 1 << 20)
+    with pytest.raises(Problem, match="the tape is not read yet"):
+        await nobody.view(wait_s=0.3)
+    await nobody.close()

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.market import trade_windows
+from app.market import trade_ring, trade_windows
 from app.market.events import Trade
-from app.market.trade_windows import WINDOW_IDLE_MS, WINDOW_TRADES, TradeWindows, WindowStatistics
+from app.market.trade_ring import WINDOW_TRADES
+from app.market.trade_statistics import WindowStatistics
+from app.market.trade_windows import WINDOW_IDLE_MS, TradeWindows
 
 START_MS = 1_381_325_400_000
 
@@ -124,10 +126,10 @@ def test_any_sequence_gives_what_a_plain_list_gives(
     window: int, chunk: int, sequence: list[tuple[list[Trade], bool, int | None]]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trade_windows, "WINDOW_TRADES", window)
+        patch.setattr(trade_ring, "WINDOW_TRADES", window)
         patch.setattr(trade_windows, "CHUNK_TRADES", chunk)
         patch.setattr(trade_windows, "CHUNK_SLOTS", window // chunk + 1)
-        patch.setattr(trade_windows, "_FIRST_CAPACITY", min(window, 16))
+        patch.setattr(trade_ring, "_FIRST_CAPACITY", min(window, 16))
         patch.setitem(globals(), "WINDOW_TRADES", window)
         check(sequence)
 
@@ -182,4 +184,4 @@ def test_a_market_of_windows_stays_below_400_mb() -> None:
         # The texts: the list, its tuples, the id and the tuple of conditions.
         held += window._numbers.nbytes + len(window._texts) * (8 + 56 + 56 + 48)
     assert held < 400e6
-    assert np.dtype(trade_windows._NUMBERS).itemsize == 52
+    assert np.dtype(trade_ring._NUMBERS).itemsize == 53
