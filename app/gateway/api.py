@@ -8,6 +8,7 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse
 from starlette.routing import WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -125,6 +126,12 @@ def _add_health(api: FastAPI) -> None:
 
 
 def _add_page(api: FastAPI) -> None:
+    if (BUILD_DIR / "operator.html").exists():
+
+        @api.get("/operator", include_in_schema=False)
+        async def operator() -> Response:
+            return FileResponse(BUILD_DIR / "operator.html")
+
     # Without a build there is the plain page beside it, which needs none.
     for directory in (BUILD_DIR, BUILD_DIR.parent):
         if (directory / "index.html").exists():
