@@ -133,6 +133,9 @@ function toHeadings(): void {
   table?.querySelector<HTMLElement>("thead button")?.focus();
 }
 
+/** Where letters are text. */
+const TYPED = "dialog, input:not([type=checkbox], [type=range]), select, textarea";
+
 function useKeys(show: (shown: Shown) => void): void {
   useEffect(() => {
     const does: Record<string, () => void> = {
@@ -140,10 +143,10 @@ function useKeys(show: (shown: Shown) => void): void {
     };
     const pressed = (event: KeyboardEvent) => {
       const target = event.target instanceof HTMLElement ? event.target : document.body;
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest("dialog, input, select, textarea")) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return;
       if (event.key === "Escape") choices.set("symbol", null);
-      // Space presses a button that has the focus, as everywhere.
-      const act = event.key === " " && target.closest("button, summary") ? undefined : does[event.key];
+      // Space presses a button or a check box that has the focus, as everywhere.
+      const act = event.key === " " && target.closest("button, summary, input") ? undefined : does[event.key];
       if (!act) return;
       event.preventDefault();
       act();
