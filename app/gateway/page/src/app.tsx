@@ -13,7 +13,7 @@ const page = new Page();
 const { choices, connection, feeds, workspace } = page;
 
 function App() {
-  useObservable(choices, connection);
+  useObservable(choices, connection, page.identity);
   const [shown, setShown] = useState<Shown>(null);
   useKeys(setShown);
   useEffect(() => {
@@ -25,6 +25,7 @@ function App() {
         <h1><img src="icon.svg" alt="" width="22" height="22" />Tapereader</h1>
         <Strip page={page} />
         <Controls show={setShown} />
+        <Person />
       </header>
       <Notices />
       <WorkspaceView page={page} />
@@ -61,6 +62,14 @@ function Controls({ show }: { show: (shown: Shown) => void }) {
       <button type="button" class="icon keys-button" aria-label="Keys" title="Keys (?)" onClick={() => show("help")}><span aria-hidden="true">?</span></button>
     </div>
   );
+}
+
+/** Who has signed in, where the gateway asks for it. */
+function Person() {
+  useObservable(page.identity);
+  const { session } = page.identity;
+  if (!session?.signed_in || !session.login_url) return null;
+  return <span class="person">{session.name} <button type="button" onClick={() => void page.identity.signOut()}>Sign out</button></span>;
 }
 
 function PauseButton() {
@@ -112,7 +121,8 @@ function KeyForm() {
   return (
     <form class="key" onSubmit={submit} aria-label="API key">
       <h2>This gateway asks for a key</h2>
-      <p>{page.key() ? "The key was not accepted." : "Whoever runs it has set one."} It is kept until this tab is closed.</p>
+      {page.identity.session?.login_url && <p><a class="sign-in" href={`${page.identity.session.login_url}?next=${encodeURIComponent(location.pathname)}`}>Sign in</a> or give an API key.</p>}
+      <p>{page.identity.key() ? "The key was not accepted." : "Whoever runs it has set one."} It is kept until this tab is closed.</p>
       <input type="password" aria-label="API key" autocomplete="current-password" value={value} onInput={(event) => setValue(event.currentTarget.value)} />
       <button type="submit">Connect</button>
     </form>
