@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ async def put_halt(tables: Tables, symbol: str, since_ms: int | None, reason: st
     await tables.put(topics.MARKET_HALTS, symbol, row)
 
 
-async def put_tape(tables: Tables, symbol: str, trades: list[tuple[float, float, int]]) -> None:
+async def put_tape(tables: Tables, symbol: str, trades: Sequence[tuple[float, float, int]]) -> None:
     """Write a symbol's tape of trades given as price, shares and epoch ms."""
     partition = TapePartition()
     partition.fold(

@@ -20,7 +20,8 @@ MAX_FEEDS = 50
 
 _EXAMPLE = (
     'retry: 1000\nevent: subscribed\ndata: {"status":"subscribed","feeds":["scanners:top_volume"]}\n\n'
-    'id: 18a1-3:7\ndata: {"feed":"scanners:top_volume","epoch":"18a1-3","offset":7,"delta":{"upsert":[…],"remove":[]}}\n\n'
+    'id: 18a1-3:7\ndata: {"feed":"scanners:top_volume","epoch":"18a1-3","offset":7,'
+    '"delta":{"upsert":[…],"remove":[]}}\n\n'
 )
 
 

@@ -50,12 +50,10 @@ async def test_a_process_is_well_while_it_answers(tmp_path: Path, broker_url: st
 
 
 def test_what_has_no_place_to_ask_is_well_while_it_runs(tmp_path: Path) -> None:
-    process = psutil.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", "tapereader", "topics"], stdin=-1)
-    try:
+    waiting = [sys.executable, "-c", "import sys; sys.stdin.read()", "tapereader", "topics"]
+    with psutil.Popen(waiting, stdin=subprocess.PIPE) as process:
         assert amiss([process], Settings.load()) is None
-    finally:
-        process.kill()
-        process.wait(10)
+        process.stdin.close()
 
 
 def test_the_command_ends_with_1_and_says_why() -> None:
