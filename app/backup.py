@@ -39,6 +39,9 @@ ROWS_AT_A_TIME: Final = 5000
 #: A topic that is deleted is gone from the broker's list within this time (s).
 DELETED_WITHIN_S: Final = 60.0
 
+#: A topic that was just made is named by the broker within this time (s).
+KNOWN_WITHIN_S: Final = 15.0
+
 Progress = Callable[[int, int], None]
 Row = tuple[str, bytes, bytes]
 
@@ -178,9 +181,7 @@ async def _consumer(
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
     """A consumer that is assigned all partitions of some topics, at their beginning."""
     access = KafkaAccess.of(settings)
-    async with admin_client(access) as admin:
-        described = await admin.describe_topics(list(names))
-    parts = [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
+    parts = await _partitions(access, list(names))
     consumer = AIOKafkaConsumer(
         **access.options("backup"), enable_auto_commit=False, auto_offset_reset="earliest",
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
@@ -191,6 +192,24 @@ async def _consumer(
         yield consumer, parts
     finally:
         await consumer.stop()
+
+
+async def _partitions(access: KafkaAccess, names: list[str]) -> list[TopicPartition]:
+    """All partitions of some topics. Those of a topic that was just made are not named at once."""
+    deadline_s = clock.monotonic_s() + KNOWN_WITHIN_S
+    async with admin_client(access) as admin:
+        while True:
+            described = await admin.describe_topics(names)
+            missing = [topic["topic"] for topic in described if not topic["partitions"]]
+            if not missing:
+                return [
+                    TopicPartition(topic["topic"], part["partition"])
+                    for topic in described
+                    for part in topic["partitions"]
+                ]
+            if clock.monotonic_s() > deadline_s:
+                raise StartupError(f"topic {missing[0]} is not there; `tapereader topics create` makes it")
+            await asyncio.sleep(0.2)
 
 
 async def _rows(settings: Settings, progress: Progress | None) -> AsyncIterator[Row]:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from app import __version__
+from app.commands_capacity import capacity
 from app.console import DataDir, KafkaPort, configured, err, errors, out, progress, run
 from app.settings import Settings, Source
 
@@ -230,6 +231,9 @@ def replay(
         out.print("  ".join(f"{name} {count:,}" for name, count in sorted(sent.items())))
 
     run(job, kafka_port=kafka_port)
+
+
+cli.command()(capacity)
 
 
 def _speed(text: str) -> float | None:
