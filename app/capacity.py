@@ -16,15 +16,16 @@ HOUR_S: Final = 3600.0
 class Figures:
     """What one kind of event costs, as measured.
 
-    `cpu_us` is the worker's CPU time for each event, `bytes_quiet` and `bytes_busy` what Kafka stores of
-    it in rounds of few and of many events, `rows` and `row_bytes` what the tables write for it.
+    `cpu_us` is the worker's CPU time for each event while it is behind, as at the open. `bytes` are what
+    Kafka stores of it, `row_bytes` what the tables write for it: in rounds of few events, followed at
+    once (quiet), and in rounds of many with a worker that is behind (busy).
     """
 
     cpu_us: float
     bytes_quiet: float
     bytes_busy: float
-    rows: float
-    row_bytes: float
+    row_bytes_quiet: float
+    row_bytes_busy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,12 @@ def needs(
     cores = cores_at_peak(load, figures) * slowdown
     workers = max(1, math.ceil(cores / USABLE))
     raw = {kind: each.per_day * figures[kind].bytes_quiet for kind, each in load.items()}
-    tables = sum(each.per_day * figures[kind].rows * figures[kind].row_bytes for kind, each in load.items())
+    tables = sum(each.per_day * figures[kind].row_bytes_quiet for kind, each in load.items())
     # Most of a day's events come in the six and a half hours of its regular session.
     held = sum(bytes_ * min(1.0, load[kind].retention_h / 6.5) for kind, bytes_ in raw.items()) + tables
     held *= replication_factor
     peak = sum(
-        each.peak_per_s * (figures[kind].bytes_busy + figures[kind].rows * figures[kind].row_bytes)
-        for kind, each in load.items()
+        each.peak_per_s * (figures[kind].bytes_busy + figures[kind].row_bytes_busy) for kind, each in load.items()
     )
     return Needs(
         cores_at_peak=cores,
@@ -135,7 +135,7 @@ def opening(load: Mapping[str, Load], seconds: int = 3600) -> list[float]:
     """
     mean = sum(each.per_day for each in load.values()) / (16 * HOUR_S)
     peak = sum(each.peak_per_s for each in load.values())
-    floor = max(mean / peak, 0.1)
+    floor = min(max(mean / peak, 0.1), 1.0)
     return [1.0 if second < 60 else max(0.5 ** ((second - 60) / 300), floor) for second in range(seconds)]
 
 
