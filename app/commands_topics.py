@@ -1,7 +1,9 @@
 """`tapereader topics list|create|check|backup|restore|repartition`: the Kafka topics."""
 
+import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,7 +13,7 @@ from app.console import KafkaPort, out, progress, run
 from app.kafka_access import KafkaAccess
 from app.settings import Settings
 from app.topic_admin import check_topics, ensure_declared
-from app.topics import ALL_TOPICS
+from app.topics import ALL_TOPICS, TopicSpec
 
 topics_app = typer.Typer(
     help="List, create and check the Kafka topics; back their tables up; give them more partitions.",
@@ -20,12 +22,27 @@ topics_app = typer.Typer(
 
 
 @topics_app.command("list")
-def topics_list() -> None:
+def topics_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the broker's settings.")] = False,
+) -> None:
     """The topics that the platform uses."""
+    if as_json:
+        sys.stdout.write(json.dumps([_described(spec) for spec in ALL_TOPICS], indent=2) + "\n")
+        return
     table = Table("topic", "key", "cleanup", "what", box=None, header_style="bold")
     for spec in ALL_TOPICS:
         table.add_row(spec.name, spec.key, spec.cleanup, spec.describes)
     out.print(table)
+
+
+def _described(spec: TopicSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "key": spec.key,
+        "describes": spec.describes,
+        "single_partition": spec.single_partition,
+        "config": dict(spec.config()),
+    }
 
 
 @topics_app.command("create")

@@ -1,11 +1,11 @@
-"""The contract: an AsyncAPI 3 document of the topics, made from the declarations and types in the code.
+"""The contract: what the records of the topics are, made from the declarations and types in the code.
 
-    python -m app.contract docs/asyncapi.yaml
+    tapereader contract write docs
 
-Types are described by JSON Schema as msgspec derives it. Tests compare the file with the code.
+writes an AsyncAPI 3 document of all topics (`asyncapi.yaml`) and the JSON Schema of each topic's records
+(`schemas/TOPIC.json`). Types are described as msgspec derives it. Tests compare the files with the code.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,40 @@ def schemas() -> dict[str, Any]:
     return msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")[1]
 
 
+def schema_of(spec: TopicSpec) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a topic's records, complete in itself. Raises `KeyError`: its records have no type."""
+    found, definitions = msgspec.json.schema_components(RECORDS[spec], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": spec.name,
+        "description": f"{spec.describes}. Key: {spec.key}. {_DESCRIPTION}",
+        **(found[0] if len(found) == 1 else {"anyOf": list(found)}),
+        "$defs": definitions,
+    }
+
+
+def files() -> dict[str, str]:
+    """The contract's files: path below the directory of documents, text."""
+    schemas_ = {f"schemas/{spec.name}.json": schema_text(spec) for spec in RECORDS}
+    return {"asyncapi.yaml": render(), **schemas_}
+
+
+def schema_text(spec: TopicSpec) -> str:
+    """`schema_of` as it stands in its file."""
+    return msgspec.json.format(msgspec.json.encode(schema_of(spec)), indent=2).decode() + "\n"
+
+
+def write(directory: Path) -> list[Path]:
+    """Write the contract's files; schemas of topics that are no more are deleted. The paths written."""
+    wanted = {directory / name: text for name, text in files().items()}
+    (directory / "schemas").mkdir(parents=True, exist_ok=True)
+    for stale in set((directory / "schemas").glob("*.json")) - wanted.keys():
+        stale.unlink()
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")
+    return list(wanted)
+
+
 def document() -> dict[str, Any]:
     """The AsyncAPI 3 document."""
     return {
@@ -118,7 +152,3 @@ def render() -> str:
 
     plain = msgspec.json.decode(msgspec.json.encode(document()))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110))
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(render(), encoding="utf-8")

@@ -38,6 +38,7 @@ app = batched_app(
     KafkaAccess.of(settings),
     partitions=settings.partitions,
     session_timeout_ms=settings.session_timeout_ms,
+    instance_id=settings.group_instance_id,
     autodiscover=list(MODULES),
     origin="app",
 )

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     http_port: int = Field(8000, ge=1, le=65535, description="Port of the gateway: page, REST and WebSocket.")
     control_port: int = Field(4200, ge=1, le=65535, description="Port of the producer's HTTP control.")
     simulator_port: int = Field(18080, ge=1, le=65535, description="Port of the simulator: WebSocket and REST.")
+    simulator_host: str = Field(
+        "127.0.0.1", description="Address that the simulator listens on, and where the others look for it."
+    )
     workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")
     browser: bool = Field(True, description="Open the page in a browser when `up` is ready.")
 
@@ -110,6 +113,12 @@ class Settings(BaseSettings):
     )
     analyzers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Analyzers of your own to run, `module:attribute`, comma-separated."
+    )
+    group_instance_id: str | None = Field(
+        None,
+        min_length=1,
+        description="A worker's own, lasting name: one that comes back under it within the session's time-out "
+        "keeps its partitions, without a rebalance.",
     )
     session_timeout_ms: int = Field(
         6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."
@@ -176,18 +185,46 @@ class Settings(BaseSettings):
     market_start: str = Field(
         "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
     )
+    simulator_clock_file: Path | None = Field(
+        None, description="File that keeps the simulated market's time; a later start goes on there. `up` sets it."
+    )
     events_per_s: float = Field(2000.0, gt=0, description="Mean rate of simulated events in the regular session.")
 
     # The gateway
     gateway_api_key: SecretStr | None = Field(
         None, description="Key that clients of the gateway must send; unset: open."
     )
+    gateway_api_keys: SecretStr | None = Field(
+        None, description="More keys, each with a role: `viewer:KEY,operator:KEY`; an operator may control processes."
+    )
+    gateway_jwt_secret: SecretStr | None = Field(
+        None, description="Secret by which tokens (JWT, HS256) of clients are checked."
+    )
+    gateway_jwt_jwks_url: str | None = Field(None, description="URL of the keys by which tokens are checked (JWKS).")
+    gateway_jwt_issuer: str | None = Field(None, description="Issuer that tokens must name; unset: any.")
+    gateway_jwt_audience: str | None = Field(None, description="Audience that tokens must name; unset: any.")
+    gateway_jwt_leeway_s: float = Field(30.0, ge=0, le=600, description="How far a token's clock may be off.")
+    gateway_jwt_role_claim: str = Field(
+        "role", description="Claim that names the role (text or list, `a.b` for one within another); none: viewer."
+    )
+    gateway_session_secret: SecretStr | None = Field(
+        None, description="Secret (32 characters or more) that signs sessions; unset: one for each start."
+    )
+    gateway_oidc_issuer: str | None = Field(
+        None, description="OpenID Connect provider that people sign in at, its issuer's URL; unset: no sign-in."
+    )
+    gateway_oidc_client_id: str | None = Field(None, description="The gateway's client id at the provider.")
+    gateway_oidc_client_secret: SecretStr | None = Field(None, description="The gateway's client secret there.")
+    gateway_oidc_scope: str = Field("openid profile email", description="What the provider is asked for.")
+    gateway_oidc_role_claim: str = Field("role", description="Claim of the ID token that names the role.")
+    gateway_session_s: float = Field(43_200.0, gt=0, description="A person's sign-in is good for this long.")
     gateway_open: bool = Field(False, description="Let the gateway be open to a network, without a key.")
     gateway_max_clients: int = Field(2000, ge=1, description="WebSocket clients of one gateway process.")
     gateway_max_subscriptions: int = Field(500, ge=1, description="Subscriptions of one WebSocket client.")
     gateway_tape_mib: int = Field(
         256, ge=16, description="Memory (MiB) for the trades of all symbols while someone asks for one's."
     )
+    gateway_max_scans: int = Field(200, ge=1, description="Different scans (filter and options) of one process.")
     gateway_slow_client_s: float = Field(10.0, gt=0, description="A client that takes nothing for this long is closed.")
 
     # Telemetry

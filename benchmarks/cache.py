@@ -1,6 +1,7 @@
 """MarketDataCache measured: reads from memory and from Redis, the two REST clients, and a worker beside a slow REST.
 
-`python -m benchmarks.cache` starts its own Redis and, in a process of its own, the simulator.
+`python -m benchmarks.cache` starts its own Redis and, in a process of its own, the simulator. Rows are printed as they
+are measured and kept in `benchmarks/results/cache.json`.
 """
 
 import asyncio
@@ -34,9 +35,13 @@ from app.reference.opening import open_cache
 from app.reference.records import Kind
 from app.reference.warm import warm
 from app.settings import Settings
+from benchmarks.engine import machine
 from producers.simulator.server import Simulator
 
 READS, CONCURRENT, ROUNDS = 4000, 32, 3
+RESULTS = Path(__file__).parent / "results" / "cache.json"
+#: What was measured, by section and row.
+figures: dict[str, Any] = {"reads": {}, "rest_clients": {}}
 
 
 async def serve_simulator() -> None:
@@ -88,7 +93,8 @@ async def timed(call: Callable[[], Awaitable[Any]], concurrent: int = 1) -> tupl
 
 def show(name: str, rate: float, tail_us: float) -> None:
     """One row."""
-    print(f"| {name} | {rate:,.0f} | {tail_us:,.0f} |")
+    figures["reads"][name] = {"reads_per_s": round(rate), "p99_us": round(tail_us)}
+    print(f"| {name} | {rate:,.0f} | {tail_us:,.0f} |", flush=True)
 
 
 async def reads(settings: Settings) -> None:
@@ -171,7 +177,8 @@ async def rest_row(name: str, call: Callable[[], Awaitable[None]], total: int) -
     began, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(work() for _ in range(16)))
     wall, used = time.perf_counter() - began, time.process_time() - cpu
-    print(f"| {name} | {total / wall:,.0f} | {used / total * 1000:.2f} |")
+    figures["rest_clients"][name] = {"requests_per_s": round(total / wall), "cpu_ms": round(used / total * 1000, 2)}
+    print(f"| {name} | {total / wall:,.0f} | {used / total * 1000:.2f} |", flush=True)
 
 
 async def beside_slow_rest(settings: Settings, base: str) -> None:
@@ -201,6 +208,7 @@ async def beside_slow_rest(settings: Settings, base: str) -> None:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             ratios.append(beside / alone)
+        figures["beside_slow_rest"] = {"ratio": round(statistics.median(ratios), 3), "rounds": len(ratios)}
         print(
             f"\nevents folded while REST takes 5 s / alone: {statistics.median(ratios):.3f}, rounds:",
             *(f"{ratio:.3f}" for ratio in ratios),
@@ -226,6 +234,8 @@ async def main() -> None:
             await reads(settings)
             await rest_clients(base)
             await beside_slow_rest(settings, base)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(figures | {"machine": machine()}, indent=1) + "\n", encoding="utf-8")
     finally:
         server.stop()
 

@@ -9,6 +9,7 @@ Runs alternate, each in a process of its own; medians, spread and the ratio are 
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
 import subprocess
@@ -125,18 +126,22 @@ def main() -> None:
         topic = f"bench-{uuid.uuid4().hex[:8]}"
         asyncio.run(create_topics(bootstrap, [topic], given.partitions))
         asyncio.run(fill_trades(bootstrap, topic, given.records, given.partitions, given.symbols))
-        for _ in range(given.rounds):
+        for number in range(given.rounds):
             for what, found in runs.items():
-                found.append(one_run(what, bootstrap, topic, given.records, given.partitions))
+                run = one_run(what, bootstrap, topic, given.records, given.partitions)
+                found.append(run)
+                rate = run["records"] / run["wall_s"]
+                print(f"round {number + 1}/{given.rounds}  {what:<10} {rate:>10,.0f} trades/s", flush=True)
     results: dict[str, Any] = {what: summary(found) for what, found in runs.items()}
     medians = {what: result["records_per_s"]["median"] for what, result in results.items()}
     results |= {"ratio": round(medians["windows"] / medians["stateless"], 3), "machine": machine()}
     results["symbols"] = given.symbols
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"\n{'system':<10} {'trades/s':>10} {'CPU s':>7} {'MB':>6}")
     for what, rate in medians.items():
-        print(f"{what:<10} {rate:>10,} trades/s")
-    print(f"ratio      {results['ratio']:>10}")
+        print(f"{what:<10} {rate:>10,} {results[what]['cpu_s']:>7.2f} {results[what]['peak_memory_mb']:>6.0f}")
+    print(f"{'ratio':<10} {results['ratio']:>10}   (one worker on {os.cpu_count()} cores, which the broker shares)")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ DRAIN_TIMEOUT_S: Final = 30.0
 def feed_address(settings: Settings) -> tuple[str, str, str]:
     """WebSocket URL, REST URL and key of the settings' source. Raises `SettingsError`: no key."""
     if settings.source is Source.SIMULATOR:
-        place = f"127.0.0.1:{settings.simulator_port}"
+        place = f"{settings.simulator_host}:{settings.simulator_port}"
         return f"ws://{place}/{settings.massive_market}", f"http://{place}", settings.api_key() or "simulator"
     key = settings.api_key()
     if not key:

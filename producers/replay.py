@@ -10,6 +10,7 @@ from typing import Final, Self
 from app import clock
 from app.kafka_access import Brokers
 from producers.publisher import Publisher
+from producers.replay_day import check_day
 from producers.tape_file import NextDay, TapeEvent, reference_events
 from producers.tape_order import Tape
 
@@ -34,11 +35,14 @@ async def replay(
 
     `speed` multiplies the tape's own pace, None plays as fast as Kafka takes it. `reference` is
     written first. What cannot be read goes to the dead letters and the replay goes on.
-    Raises `OSError` when a file cannot be read, `StartupError` when Kafka does not answer.
+    Raises `OSError` when a file cannot be read, `StartupError` when Kafka does not answer or the boards are of a
+    later day than the tape.
     """
     tape = await asyncio.to_thread(Tape(path).__enter__)
     try:
         async with Publisher(brokers) as publisher:
+            if tape.last_ms:
+                await check_day(brokers, tape.last_ms)
             if reference is not None:
                 now_ns = clock.wall_ns()
                 await publisher.publish((routed, now_ns) for routed in reference_events(reference, NextDay()))

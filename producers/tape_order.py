@@ -45,6 +45,8 @@ class Tape:
         self._last: list[TapeEvent] = []
         #: Events of the file, dead letters for what could not be read among them.
         self.count = 0
+        #: Time of the last event (epoch ms); 0 where none tells its time.
+        self.last_ms = 0
 
     def __enter__(self) -> Self:
         try:
@@ -75,6 +77,7 @@ class Tape:
                         self._spill()
                     self._last.append(event)
                     self.count += 1
+                    self.last_ms = max(self.last_ms, event.event_ms)
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
             raise OSError(f"{self._path} is damaged after line {number}: {error}; nothing of it was played") from error
         self._last.sort(key=_event_ms)

@@ -9,11 +9,13 @@ from collections.abc import Callable, Container
 
 from app.gateway.client import Client
 from app.gateway.deltas import KEPT_DELTAS, DeltaLog
-from app.gateway.documents import RawRow, envelope, part, rows
+from app.gateway.documents import RawRow, array, encode_row, envelope, part, rows
 from app.gateway.feeds import BOARDS, is_pattern, matcher
+from app.gateway.filtering import matching
+from app.gateway.frames import framed
 from app.gateway.protocol import Options, Since
 from app.gateway.view import Record, View
-from app.gateway.wire import text_frame
+from app.market.filters import Filter
 
 #: A row's own log is short: a pattern has one for each of its thousands of feeds.
 KEPT_ROW_DELTAS = 20
@@ -32,7 +34,7 @@ class Channel:
         # A log that is made anew begins at 1 again: its offsets must not be taken for the old one's.
         self._epoch = f"{view.epoch}-{next(_numbers)}" if options.mode == "delta" else view.epoch
         self._logs: dict[str, DeltaLog] = {}
-        self._due: dict[str, Record] = {}
+        self._due: dict[str, Callable[[], None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_s = 0.0
 
@@ -40,12 +42,8 @@ class Channel:
         """Send a record's new state to the clients, later where `max_rate` says so."""
         if self.options.max_rate is None:
             self._send(record, skip)
-            return
-        self._due[record.feed] = record
-        loop = asyncio.get_running_loop()
-        if self._timer is None:
-            # Always through the timer, so that all records of one batch are one publication.
-            self._timer = loop.call_at(max(self._next_s, loop.time()), self._flush)
+        else:
+            self._soon(record.feed, lambda: self._send(record, ()))
 
     def greet(self, client: Client, since: Since | None = None) -> None:
         """Send a client the present state of each feed, or what it missed since it left."""
@@ -71,12 +69,23 @@ class Channel:
         record = self._view.find(self.name)
         return [] if record is None else [record]
 
+    def _soon(self, feed: str, send: Callable[[], None]) -> None:
+        """Do what sends a feed's newest state when `max_rate` allows the next one."""
+        if self.options.max_rate is None:
+            send()
+            return
+        self._due[feed] = send
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            # Always through the timer, so that all records of one batch are one publication.
+            self._timer = loop.call_at(max(self._next_s, loop.time()), self._flush)
+
     def _flush(self) -> None:
         self._timer = None
         self._next_s = asyncio.get_running_loop().time() + 1 / (self.options.max_rate or 1)
         due, self._due = self._due, {}
-        for record in due.values():
-            self._send(record, ())
+        for send in due.values():
+            send()
 
     def _send(self, record: Record, skip: Container[Client]) -> None:
         if self.options.mode == "delta":
@@ -90,13 +99,16 @@ class Channel:
                 client.offer(key, frame)
 
     def _send_delta(self, record: Record) -> None:
-        log = self._log(record)
-        delta = log.update(self._rows(record))
+        self._send_rows(record.feed, self._log(record), self._rows(record))
+
+    def _send_rows(self, feed: str, log: DeltaLog, rows: list[RawRow], events: bytes = b"") -> None:
+        """Send what changed to these rows, and what `events` tells beside it."""
+        delta = log.update(rows, events)
         if delta is None:
             return
-        key = (self, record.feed)
-        frame = self._frame(record.feed, log.offset, "delta", delta)
-        late = self._late(record.feed, log, log.offset - 1)
+        key = (self, feed)
+        frame = self._frame(feed, log.offset, "delta", delta)
+        late = self._late(feed, log, log.offset - 1)
         for client in self.clients:
             if not client.behind():
                 client.offer(key, frame)
@@ -121,13 +133,25 @@ class Channel:
         return log
 
     def _rows(self, record: Record) -> list[RawRow]:
-        return rows(part(record.document(), self.options.limit, self.options.fields))
+        return rows(self._document(record))
+
+    def _document(self, record: Record) -> bytes:
+        """The part of a record's document that the options ask for."""
+        document, options = record.document(), self.options
+        if not isinstance(options.filter, Filter) or not document.startswith(b"["):
+            return part(document, options.limit, options.fields)
+        found = matching(self.name, options.filter, rows(document))[: options.limit]
+        return array(encode_row(row, options.fields) for row in found)
 
     def _state_frame(self, record: Record) -> bytes:
-        data = part(record.document(), self.options.limit, self.options.fields)
+        data = self._document(record)
         if not self.options.envelope:
-            return text_frame(data)
+            return self._framed(data)
         return self._frame(record.feed, record.version, "data", data)
 
     def _frame(self, feed: str, offset: int, name: str, data: bytes, extra: bytes = b"") -> bytes:
-        return text_frame(envelope(feed, self._epoch, offset, name, data, extra))
+        payload = envelope(feed, self._epoch, offset, name, data, extra)
+        return framed(payload, self.options.encoding, f"{self._epoch}:{offset}")
+
+    def _framed(self, payload: bytes) -> bytes:
+        return framed(payload, self.options.encoding)

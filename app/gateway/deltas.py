@@ -23,17 +23,20 @@ class DeltaLog:
         self._rows: dict[bytes, RawRow] = {}
         self._kept: deque[bytes] = deque(maxlen=kept)
 
-    def update(self, rows: list[RawRow]) -> bytes | None:
-        """Take the next state; its delta, None where nothing changed."""
+    def update(self, rows: list[RawRow], events: bytes = b"") -> bytes | None:
+        """Take the next state; its delta, None where nothing changed.
+
+        `events` are more members of the delta, each with a comma before: with them there always is one.
+        """
         new = {_identity(row): row for row in rows if "symbol" in row}
         compared = (self._changed(symbol, row) for symbol, row in new.items())
         upsert = [row for row in compared if row is not None]
         remove = [symbol for symbol in self._rows if symbol not in new]
         self._rows = new
-        if not upsert and not remove:
+        if not upsert and not remove and not events:
             return None
         self.offset += 1
-        delta = b'{"upsert":%s,"remove":%s}' % (array(upsert), array(remove))
+        delta = b'{"upsert":%s,"remove":%s%s}' % (array(upsert), array(remove), events)
         self._kept.append(delta)
         return delta
 

@@ -24,6 +24,11 @@ def array(items: Iterable[msgspec.Raw | bytes]) -> bytes:
     return b"[" + b",".join(map(bytes, items)) + b"]"
 
 
+def row_of(document: bytes) -> RawRow:
+    """A row's fields. Raises `msgspec.DecodeError` where the document is no object."""
+    return _row.decode(document)
+
+
 def rows(document: bytes, limit: int | None = None) -> list[RawRow]:
     """The rows of a list, or of a document that is one row; null has none."""
     if document.startswith(b"["):

@@ -30,7 +30,9 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.access = settings, Access(settings)
         self.view = View()
-        self.hub = Hub(self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions)
+        self.hub = Hub(
+            self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions, settings.gateway_max_scans
+        )
         topics, access = [table.topic.name for table in TABLES], KafkaAccess.of(settings)
         self.reader = TableReader(access, self.view, topics, self._deliver)
         self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024)

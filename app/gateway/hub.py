@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from app.gateway.channels import Channel
 from app.gateway.client import Client, ClientCounts
 from app.gateway.feeds import is_pattern
+from app.gateway.filtering import is_scan
 from app.gateway.protocol import Close, Options, ProtocolError, Since
+from app.gateway.scan_channel import ScanChannel, Scans
 from app.gateway.view import Record, View
-from app.gateway.wire import text_frame
 
 #: A delta channel that nobody listens to goes on for this long, so that who reconnects misses nothing.
 LINGER_S = 60.0
@@ -23,7 +24,8 @@ ABNORMAL = 1006
 class Hub:
     """All clients and their subscriptions; every method runs on the event loop's thread."""
 
-    def __init__(self, view: View, max_clients: int, max_subscriptions: int) -> None:
+    def __init__(self, view: View, max_clients: int, max_subscriptions: int, max_scans: int = 200) -> None:
+        self._scans, self._max_scans = Scans(view), max_scans
         self._view, self._max_clients, self._max_subscriptions = view, max_clients, max_subscriptions
         self._clients: dict[Client, dict[str, Channel]] = {}
         self._channels: dict[tuple[str, Options], Channel] = {}
@@ -74,13 +76,15 @@ class Hub:
         for channel in self._clients.pop(client, {}).values():
             self._part(client, channel)
 
-    def check(self, client: Client, feed: str) -> None:
-        """Raises `ProtocolError` where the client cannot subscribe to the feed."""
+    def check(self, client: Client | None, feed: str, options: Options) -> None:
+        """Raises `ProtocolError` where the client, None for one that is to come, cannot subscribe to the feed."""
         if feed.count("*") > MAX_STARS:
             raise ProtocolError("bad_feed", f"feed: expected at most {MAX_STARS} stars, was {feed.count('*')}")
-        mine = self._clients[client]
+        mine = self._clients[client] if client is not None else {}
         if feed not in mine and len(mine) >= self._max_subscriptions:
             raise ProtocolError("too_many_subscriptions", f"expected at most {self._max_subscriptions} subscriptions")
+        if is_scan(feed) and (feed, options) not in self._channels:
+            self._make_room_for_a_scan()
 
     def subscribe(self, client: Client, feed: str, options: Options, greet: bool, since: Since | None = None) -> None:
         """Subscribe a client; another subscription of the same name is replaced."""
@@ -106,10 +110,11 @@ class Hub:
         """What a client is subscribed to."""
         return list(self._clients[client])
 
-    def publish(self, records: Iterable[Record]) -> None:
+    def publish(self, records: Sequence[Record]) -> None:
         """Hand changed records to all who want them."""
         if not self._channels:
             return
+        self._scans.note(records)
         exact, patterns = self._exact, self._patterns
         for record in records:
             channels = exact.get(record.feed, [])
@@ -124,7 +129,7 @@ class Hub:
         """Tell every client that the gateway stops, and close; waits until they have gone or for the grace."""
         self.closing = True
         for client in list(self._clients):
-            client.wire.write(text_frame(notice))
+            client.wire.notify(notice)
             client.close(Close.SHUTDOWN)
         try:
             async with asyncio.timeout(grace_s):
@@ -132,6 +137,15 @@ class Hub:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             return
+
+    def _make_room_for_a_scan(self) -> None:
+        """Raises `ProtocolError` where there are as many scans as there may be, and all of them have clients."""
+        if self._scans.count < self._max_scans:
+            return
+        idle = [each for each in self._channels.values() if isinstance(each, ScanChannel) and not each.clients]
+        if not idle:
+            raise ProtocolError("too_many_scans", f"expected at most {self._max_scans} different scans of all clients")
+        self._drop(idle[0])
 
     def _publish_once(self, record: Record, channels: list[Channel]) -> None:
         """A client whose names overlap gets a state once for each set of options."""
@@ -143,7 +157,9 @@ class Hub:
 
     def _channel(self, feed: str, options: Options) -> Channel:
         found = self._channels.get((feed, options))
-        if found is None:
+        if found is None and is_scan(feed):
+            found = self._channels[feed, options] = self._scans.channel(feed, options)
+        elif found is None:
             found = self._channels[feed, options] = Channel(feed, options, self._view)
             if is_pattern(feed):
                 self._patterns.append(found)
@@ -172,6 +188,9 @@ class Hub:
             return
         channel.close()
         del self._channels[channel.name, channel.options]
+        if isinstance(channel, ScanChannel):
+            self._scans.drop(channel)
+            return
         if channel.matches is not None:
             self._patterns.remove(channel)
             return

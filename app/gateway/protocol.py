@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.market.filters import Filter
+
 #: Messages of clients are small: a login, a feed's name, a filter. A frame above it is closed with 1009.
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FEED_LENGTH = 256
@@ -26,8 +28,12 @@ class Close(IntEnum):
     SLOW = 4008
     AUTH_TIMEOUT = 4009
     FULL = 4010
+    SIGN_IN_ENDED = 4011
     UNAUTHORIZED = 4501
     INVALID_KEY = 4502
+    INVALID_TOKEN = 4503
+    EXPIRED_TOKEN = 4504
+    KEYS_UNAVAILABLE = 4012
 
     @property
     def reason(self) -> str:
@@ -40,6 +46,10 @@ _REASONS = {
     Close.SLOW: "slow: the client did not read for too long",
     Close.AUTH_TIMEOUT: "no auth message in time",
     Close.FULL: "the gateway has as many clients as it takes",
+    Close.SIGN_IN_ENDED: "the token or session has expired: come back with a new one",
+    Close.KEYS_UNAVAILABLE: "tokens cannot be checked now: their issuer's keys cannot be had",
+    Close.INVALID_TOKEN: "the token is not valid",
+    Close.EXPIRED_TOKEN: "the token had expired before it came",
     Close.UNAUTHORIZED: "the first message must be auth",
     Close.INVALID_KEY: "the API key is not valid",
 }
@@ -48,9 +58,9 @@ _REASONS = {
 class ProtocolError(Exception):
     """A request that cannot be served: the client is told `code` and the text, the connection stays."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.more = code, more
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -59,6 +69,8 @@ class Options(msgspec.Struct, frozen=True):
     `limit` keeps the first entries of a list, `fields` only these of each row (in this order),
     `max_rate` sends at most so many states a second, the newest wins. `envelope` wraps each document
     as `{"feed", "epoch", "offset", "data"}`. `mode` "delta" sends a snapshot, then only what changed.
+    `filter` keeps the rows that match: a text that is judged when the feed is known, then the filter;
+    `sort` orders the rows of a scan; `encoding` "msgpack" sends binary messages.
     """
 
     limit: int | None = None
@@ -66,6 +78,9 @@ class Options(msgspec.Struct, frozen=True):
     max_rate: float | None = None
     envelope: bool = False
     mode: Literal["state", "delta"] = "state"
+    filter: str | Filter | None = None
+    sort: str | None = None
+    encoding: Literal["json", "msgpack", "event-stream"] = "json"
 
 
 class Since(msgspec.Struct, frozen=True):
@@ -134,7 +149,13 @@ def options(request: Request) -> Options:
         raise ProtocolError("bad_envelope", f"envelope: expected true or false, was {_shown(envelope)}")
     if mode == "delta" and not envelope:
         raise ProtocolError("bad_envelope", "envelope: expected true in mode delta, was false")
-    return Options(limit(request), _fields(request), _max_rate(request), envelope, mode)
+    encoding = request.body.get("encoding", "json")
+    if encoding not in ("json", "msgpack"):
+        raise ProtocolError("bad_encoding", f"encoding: expected json or msgpack, was {_shown(encoding)}")
+    return Options(
+        limit(request), _fields(request), _max_rate(request), envelope, mode,
+        _text(request, "filter"), _text(request, "sort"), encoding,
+    )  # fmt: skip
 
 
 def since(request: Request) -> Since | None:
@@ -153,6 +174,13 @@ def flag(request: Request, field: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise ProtocolError(f"bad_{field}", f"{field}: expected true or false, was {_shown(value)}")
     return value
+
+
+def _text(request: Request, field: str) -> str | None:
+    value = request.body.get(field)
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value
+    raise ProtocolError(f"bad_{field}", f"{field}: expected a text, was {_shown(value)}")
 
 
 def _fields(request: Request) -> tuple[str, ...] | None:

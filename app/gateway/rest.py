@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.gateway.documents import array, first
 from app.gateway.feeds import BOARDS, QUOTES, PublicTable, board_record
 from app.gateway.gateway import Gateway
+from app.gateway.identity import Identity, SignInRefused
 from app.gateway.problems import Problem, response_of
 
 EXAMPLE_ROW: dict[str, Any] = {
@@ -27,12 +28,19 @@ def gateway_of(request: Request) -> Gateway:
     return found
 
 
-def authorized(request: Request) -> Gateway:
+async def identified(request: Request) -> Identity:
+    """Who makes a request. Raises `Problem` where nobody whom the gateway knows does."""
+    try:
+        return await gateway_of(request).access.of_request(request.headers, request.scope.get("session"))
+    except SignInRefused as refused:
+        status = 503 if refused.fault == "keys_unavailable" else 401
+        raise Problem(status, refused.fault.replace("_", "-"), str(refused)) from None
+
+
+async def authorized(request: Request) -> Gateway:
     """The gateway, for requests that may read. Raises `Problem` for others."""
-    gateway = gateway_of(request)
-    if not gateway.access.headers_valid(request.headers):
-        raise Problem(401, "unauthorized", "expected the API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
-    return gateway
+    await identified(request)
+    return gateway_of(request)
 
 
 Reads = Annotated[Gateway, Depends(authorized)]

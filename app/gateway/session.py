@@ -12,7 +12,9 @@ from app.gateway import protocol
 from app.gateway.access import Access
 from app.gateway.client import Client
 from app.gateway.documents import first
+from app.gateway.filtering import fitted
 from app.gateway.hub import Hub
+from app.gateway.identity import Identity, SignInRefused
 from app.gateway.protocol import Close, ProtocolError, Request, reply
 from app.gateway.view import View
 from app.gateway.wire import EXTENSION, Wire
@@ -60,12 +62,21 @@ class SocketEndpoint:
             client.close(Close.SHUTDOWN if self._hub.closing else Close.FULL)
             self._hub.ended(client)
             return
-        authorized = self._access.open or ("authorization" in headers and self._access.headers_valid(headers))
+        try:
+            identity = await self._access.of_request(headers, scope.get("session"))
+        except SignInRefused:
+            # Not refused yet: the first message may be the one that signs in.
+            identity = None
+        if self._hub.closing or self._hub.full():
+            client.close(Close.SHUTDOWN if self._hub.closing else Close.FULL)
+            return
         self._hub.join(client)
         sender = asyncio.create_task(client.run())
+        session = _Session(self._view, self._hub, self._access, client, identity)
         try:
-            await _Session(self._view, self._hub, self._access, client, authorized).run(receive, self._auth_timeout_s)
+            await session.run(receive, self._auth_timeout_s)
         finally:
+            session.end()
             self._hub.leave(client)
             self._hub.ended(client)
             sender.cancel()
@@ -76,14 +87,22 @@ class SocketEndpoint:
 class _Session:
     """The dialogue with one client."""
 
-    def __init__(self, view: View, hub: Hub, access: Access, client: Client, authorized: bool) -> None:
+    def __init__(self, view: View, hub: Hub, access: Access, client: Client, identity: Identity | None) -> None:
         self._view, self._hub, self._access, self._client = view, hub, access, client
-        self._authorized = authorized
         self._rate = _Rate()
+        self._ending: asyncio.TimerHandle | None = None
+        self._identity: Identity | None = None
+        if identity is not None:
+            self._sign_in(identity)
+
+    def end(self) -> None:
+        """Nothing is to happen any more."""
+        if self._ending is not None:
+            self._ending.cancel()
 
     async def run(self, receive: Receive, auth_timeout_s: float) -> None:
         """Answer messages until the client leaves."""
-        if not self._authorized:
+        if self._identity is None:
             try:
                 async with asyncio.timeout(auth_timeout_s):
                     await self._next(receive)
@@ -103,17 +122,17 @@ class _Session:
             request = protocol.parse(text if text is not None else message.get("bytes") or b"")
             await self._serve(request)
         except ProtocolError as error:
-            if not self._authorized:
+            if self._identity is None:
                 await self._refuse(Close.UNAUTHORIZED, "unauthorized", request)
                 return False
             identity = request.id if request is not None else None
-            await self._client.answer(reply("error", identity, code=error.code, message=str(error)))
+            await self._client.answer(reply("error", identity, code=error.code, message=str(error), **error.more))
         return True
 
     async def _serve(self, request: Request) -> None:
         if request.action == "auth":
             await self._auth(request)
-        elif not self._authorized:
+        elif self._identity is None:
             await self._refuse(Close.UNAUTHORIZED, "unauthorized", request)
         elif request.action == "subscribe":
             await self._subscribe(request)
@@ -129,11 +148,35 @@ class _Session:
             await self._client.answer(reply("invalid action", request.id))
 
     async def _auth(self, request: Request) -> None:
-        if self._access.valid(request.body.get("api_key")):
-            self._authorized = True
+        key, token = request.body.get("api_key"), request.body.get("token")
+        if self._identity is not None and not key and token is None:
+            # Signed in by the handshake: a page that has no key of its own says nothing new.
             await self._client.answer(reply("authorized", request.id))
-        else:
+            return
+        try:
+            identity = await self._access.of_token(token) if isinstance(token, str) else self._access.of_key(key)
+        except SignInRefused as refused:
+            await self._refuse_sign_in(refused, request)
+            return
+        self._sign_in(identity)
+        await self._client.answer(reply("authorized", request.id))
+
+    def _sign_in(self, identity: Identity) -> None:
+        """From now on it is this one; at the end of a token the connection is closed, unless a new one came."""
+        self._identity = identity
+        self.end()
+        if identity.expires_s is not None:
+            left_s = max(0.0, identity.expires_s - clock.wall_s())
+            self._ending = asyncio.get_running_loop().call_later(left_s, self._client.close, Close.SIGN_IN_ENDED)
+
+    async def _refuse_sign_in(self, refused: SignInRefused, request: Request) -> None:
+        if refused.fault == "invalid_key":
             await self._refuse(Close.INVALID_KEY, "invalid key", request)
+            return
+        codes = {"expired_token": Close.EXPIRED_TOKEN, "keys_unavailable": Close.KEYS_UNAVAILABLE}
+        answer = reply("invalid token", request.id, code=refused.fault, message=str(refused))
+        await self._client.answer(answer)
+        self._client.close(codes.get(refused.fault, Close.INVALID_TOKEN))
 
     async def _refuse(self, code: Close, status: str, request: Request | None) -> None:
         await self._client.answer(reply(status, request.id if request is not None else None))
@@ -142,7 +185,8 @@ class _Session:
     async def _subscribe(self, request: Request) -> None:
         feed, options, since = protocol.name(request, "feed"), protocol.options(request), protocol.since(request)
         snapshot = protocol.flag(request, "snapshot", options.envelope)
-        self._hub.check(self._client, feed)
+        options = fitted(feed, options)
+        self._hub.check(self._client, feed, options)
         await self._client.answer(reply("subscribed", request.id, feed=feed))
         self._hub.subscribe(self._client, feed, options, snapshot or options.mode == "delta", since)
 

@@ -14,7 +14,7 @@ from websockets.http11 import Request
 
 #: Where the ASGI scope's extensions hold the `Wire` of a connection.
 EXTENSION = "tapereader.wire"
-_TEXT_FIN = 0x81
+_TEXT_FIN, _BINARY_FIN = 0x81, 0x82
 
 #: A close frame is given this long to arrive; then the connection is cut, read or not.
 CLOSE_GRACE_S = 2.0
@@ -22,12 +22,21 @@ CLOSE_GRACE_S = 2.0
 
 def text_frame(payload: bytes) -> bytes:
     """The WebSocket frame (RFC 6455, section 5.2) of a server's text message, not compressed."""
+    return _frame(_TEXT_FIN, payload)
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """The frame of a server's binary message."""
+    return _frame(_BINARY_FIN, payload)
+
+
+def _frame(head: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
-        return bytes((_TEXT_FIN, size)) + payload
+        return bytes((head, size)) + payload
     if size < 1 << 16:
-        return bytes((_TEXT_FIN, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((_TEXT_FIN, 127)) + size.to_bytes(8, "big") + payload
+        return bytes((head, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((head, 127)) + size.to_bytes(8, "big") + payload
 
 
 class Wire(Protocol):
@@ -43,6 +52,9 @@ class Wire(Protocol):
 
     def write(self, frame: bytes) -> None:
         """Send a whole frame; nothing happens where the connection is gone."""
+
+    def notify(self, payload: bytes) -> None:
+        """Send a JSON document that belongs to no feed."""
 
     async def drained(self) -> None:
         """Wait until `ready` or `gone`."""
@@ -75,6 +87,10 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Write a frame that `text_frame` made."""
         if not self.gone:
             self.transport.write(frame)
+
+    def notify(self, payload: bytes) -> None:
+        """Write a text frame."""
+        self.write(text_frame(payload))
 
     async def drained(self) -> None:
         """Wait for the transport's buffer to fall below its limit."""

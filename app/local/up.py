@@ -148,6 +148,7 @@ class Up:
                 "data_dir": self.data_dir,
                 "kafka_bootstrap_servers": self.settings.bootstrap_servers,
                 "redis_url": self.settings.redis_address,
+                "simulator_clock_file": self.settings.simulator_clock_file or self.data_dir / "simulator-clock",
             }
         )
         log_path = self.data_dir / "logs" / f"{name}.log"

@@ -1,6 +1,6 @@
 """Alerts of a symbol from what its states say, each once and not too often."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from enum import StrEnum
 
 from msgspec import Struct
@@ -48,15 +48,6 @@ class Alert(Struct, frozen=True, gc=False):
     note: str
 
 
-class AlertState(Struct, frozen=True):
-    """What was raised for a symbol: thresholds of its trading day, and when each kind was last."""
-
-    symbol: str
-    day: str = ""
-    raised: frozenset[str] = frozenset()
-    last_ms: dict[str, int] = {}
-
-
 def range_alerts(alerts: Iterable[RangeAlert]) -> Iterator[Alert]:
     """Alerts of new extremes of a session."""
     for alert in alerts:
@@ -77,43 +68,49 @@ def halt_alerts(before: HaltState | None, after: HaltState) -> Iterator[Alert]:
         yield Alert(key, after.symbol, AlertKind.RESUMPTION, after.resumed_at, None, after.reason or "")
 
 
-def fold_row(state: AlertState, row: QuoteRow, rules: AlertRules) -> tuple[AlertState, list[Alert]]:
-    """The thresholds that a row is the first of its day to reach; of several the highest is raised."""
+def threshold_alerts(row: QuoteRow, raised: Set[str], rules: AlertRules) -> tuple[frozenset[str], list[Alert]]:
+    """What a row reaches of its day's thresholds: the keys raised by now, and of each kind the highest new one.
+
+    `raised` are the keys of the row's day. A row without a time raises nothing.
+    """
+    keys_raised, alerts = frozenset(raised), []
     at_ms = row.end_timestamp if row.end_timestamp is not None else row.start_timestamp
-    if at_ms is None or row.day < state.day:
-        return state, []
-    raised = state.raised if row.day == state.day else frozenset()
-    last_ms = state.last_ms if row.day == state.day else {}
+    if at_ms is None:
+        return keys_raised, []
     change = row.pct_change
     measures = (
-        (AlertKind.VOLUME_SPIKE, row.relative_volume, rules.volume_multiples, "times the average volume"),
+        (AlertKind.VOLUME_SPIKE, row.relative_volume, rules.volume_multiples, " times the average volume"),
         (AlertKind.GAP_UP, change, rules.gap_percents, "% above the previous close"),
         (AlertKind.GAP_DOWN, None if change is None else -change, rules.gap_percents, "% below the previous close"),
     )
-    alerts = []
     for kind, value, thresholds, words in measures:
         reached = [threshold for threshold in thresholds if value is not None and value >= threshold]
         if not reached:
             continue
         keys = [f"{row.symbol}/{row.day}/{kind}/{threshold:g}" for threshold in reached]
-        if keys[-1] not in raised:
-            separator = "" if words.startswith("%") else " "
-            note = f"At least {reached[-1]:g}{separator}{words}"
-            alerts.append(Alert(keys[-1], row.symbol, kind, at_ms, value, note))
+        if keys[-1] not in keys_raised:
+            alerts.append(Alert(keys[-1], row.symbol, kind, at_ms, value, f"At least {reached[-1]:g}{words}"))
         # Those below count as raised too: a value that falls back through them is no news.
-        raised = raised.union(keys)
-    return AlertState(state.symbol, row.day, raised, last_ms), alerts
+        keys_raised = keys_raised.union(keys)
+    return keys_raised, alerts
 
 
-def cool_down(state: AlertState, alerts: Iterable[Alert], rules: AlertRules) -> tuple[AlertState, list[Alert]]:
-    """The new highs and lows that are not too soon after the last of their kind; halts all pass."""
-    last_ms = dict(state.last_ms)
-    passed = []
+def reaches_any(row: QuoteRow, rules: AlertRules) -> bool:
+    """Whether a row reaches the least threshold of a kind, raised or not; cheap."""
+    volume, change = row.relative_volume, row.pct_change
+    return (volume is not None and volume >= min(rules.volume_multiples, default=volume + 1)) or (
+        change is not None and abs(change) >= min(rules.gap_percents, default=abs(change) + 1)
+    )
+
+
+def cool_down(
+    last_ms: Mapping[str, int], alerts: Iterable[Alert], rules: AlertRules
+) -> tuple[dict[str, int], list[Alert]]:
+    """The new highs and lows that are not too soon after the last of their kind, and when each was last."""
+    latest, passed = dict(last_ms), []
     for alert in alerts:
-        before = last_ms.get(alert.kind)
-        if alert.kind in (AlertKind.NEW_HIGH, AlertKind.NEW_LOW):
-            if before is not None and alert.timestamp < before + rules.cooldown_ms:
-                continue
-            last_ms[alert.kind] = alert.timestamp
-        passed.append(alert)
-    return AlertState(state.symbol, state.day, state.raised, last_ms), passed
+        before = latest.get(alert.kind)
+        if before is None or alert.timestamp >= before + rules.cooldown_ms:
+            latest[alert.kind] = alert.timestamp
+            passed.append(alert)
+    return latest, passed

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from app.market.alerts import Alert, AlertKind, AlertRules, AlertState, cool_down, fold_row, halt_alerts, range_alerts
+from app.market.alerts import Alert, AlertKind, AlertRules, cool_down, halt_alerts, range_alerts, threshold_alerts
 from app.market.calendar import Session, TradingCalendar
 from app.market.daily_ranges import DailyRange, RangeAlert, fold_range
 from app.market.events import Aggregate
@@ -57,19 +57,19 @@ def fold_day(
     for extreme, alert in zip(found, range_alerts(found), strict=True):
         extremes[alert.key] = extreme
         alerts.append(alert)
-    cooled, passed = cool_down(_state_of(row), alerts, rules)
+    last_alert_ms, passed = cool_down(row.last_alert_ms, alerts, rules)
     records = [_record(alert, extremes[alert.key]) for alert in passed]
-    return msgspec.structs.replace(row, last_alert_ms=cooled.last_ms), records
+    return msgspec.structs.replace(row, last_alert_ms=last_alert_ms), records
 
 
 def fold_thresholds(state: RangeRow, quote: QuoteRow, rules: AlertRules) -> tuple[RangeRow, list[AlertRecord]]:
     """The row and the alerts of thresholds that a quote row is the first of its day to reach."""
     if quote.day != state.day:
         return state, []
-    after, alerts = fold_row(_state_of(state), quote, rules)
-    if len(after.raised) == len(state.raised):
+    raised, alerts = threshold_alerts(quote, frozenset(state.raised), rules)
+    if len(raised) == len(state.raised):
         return state, []
-    row = msgspec.structs.replace(state, raised=tuple(sorted(after.raised)))
+    row = msgspec.structs.replace(state, raised=tuple(sorted(raised)))
     return row, [with_row(_record(alert), quote) for alert in alerts]
 
 
@@ -81,10 +81,6 @@ def halt_records(before: HaltState | None, after: HaltState, row: QuoteRow | Non
 def with_row(record: AlertRecord, row: QuoteRow | None) -> AlertRecord:
     """The alert with the quote row of that moment."""
     return record if row is None else msgspec.structs.replace(record, row=row)
-
-
-def _state_of(row: RangeRow) -> AlertState:
-    return AlertState(row.symbol, row.day, frozenset(row.raised), row.last_alert_ms)
 
 
 def _record(alert: Alert, extreme: RangeAlert | None = None) -> AlertRecord:

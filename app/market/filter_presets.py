@@ -9,7 +9,7 @@ class Preset:
 
     name: str
     title: str
-    describes: str
+    description: str
     filter: str
     sort: str
 

@@ -10,7 +10,7 @@ import os
 import random
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,12 +19,13 @@ from msgspec import Struct
 from app import clock
 from app.errors import StoreDown
 from app.reference.codec import Codec, UndecodableError
-from app.reference.flights import Errand, Flights
+from app.reference.flights import Flights
 from app.reference.keyed import REDIS_DOWN, KeyedCache
 from app.reference.listener import Signals
 from app.reference.memory import Entry, Memory
 from app.reference.records import Answer, Kind, Layer, State, TickerSnapshot
-from app.reference.rest import NOTHING, MassiveRest
+from app.reference.rest import MassiveRest
+from app.reference.sources import Sources
 from app.reference.statistics import Instruments, Report, Statistics
 from app.reference.store import PREFIX, Keys, RedisStore
 from app.settings import Settings
@@ -36,14 +37,6 @@ FAILURE_IN_MEMORY_S = 2.0
 
 #: A value that vanished between two looks at it is looked for again so often.
 LOOKS = 3
-
-
-class _Source(Struct, frozen=True):
-    """How a kind of value is fetched, read from JSON, and kept."""
-
-    fetch: Callable[[str], Awaitable[bytes | None]]
-    decoder: msgspec.json.Decoder[Any]
-    ttl_ms: int
 
 
 class _Load(Struct):
@@ -73,14 +66,7 @@ class MarketDataCache(KeyedCache):
         self._loads, self._refreshes = dict[str, _Load](), set[str]()
         self._tasks = set[asyncio.Task[Any]]()
         self._random = random.Random(seed)
-        number = msgspec.json.Decoder(float | None)
-        self._sources = {
-            Kind.SNAPSHOT: _Source(
-                rest.snapshot, msgspec.json.Decoder(TickerSnapshot | None), int(settings.cache_snapshot_ttl_s * 1000)
-            ),
-            Kind.AVG_VOLUME: _Source(rest.avg_volume, number, int(settings.cache_avg_volume_ttl_s * 1000)),
-            Kind.FREE_FLOAT: _Source(rest.free_float, number, int(settings.cache_free_float_ttl_s * 1000)),
-        }
+        self._sources = Sources(rest, settings, self._codec)
 
     # By ticker
 
@@ -205,7 +191,9 @@ class MarketDataCache(KeyedCache):
                 must_fetch = data is not None
             self._counts.redis.misses += 1
             self._instruments.miss.add(1)
-            outcome = await self._flights.run(self._errand(kind, ticker, refresh=must_fetch), lambda: load.waiting)
+            outcome = await self._flights.run(
+                self._sources.errand(kind, ticker, refresh=must_fetch), lambda: load.waiting
+            )
             if outcome.verdict == "fetched":
                 return self._fetched(kind, keys.value, outcome.data, load)
             if outcome.verdict == "failed":
@@ -213,16 +201,8 @@ class MarketDataCache(KeyedCache):
             must_fetch = False
         return Answer(None, State.FAILED, Layer.REDIS, reason="vanished")
 
-    def _errand(self, kind: Kind, ticker: str, *, refresh: bool) -> Errand:
-        source = self._sources[kind]
-        return Errand(
-            Keys.of(kind, ticker), lambda: source.fetch(ticker), self._codec.encode, source.ttl_ms, refresh=refresh
-        )
-
     def _fetched(self, kind: Kind, key: str, data: bytes | None, load: _Load) -> Answer[Any]:
-        value = None if data is None else self._sources[kind].decoder.decode(data)
-        answer: Answer[Any] = Answer(value, State.MISSING if value is None else State.FRESH, Layer.REST, 0.0)
-        life_s = self._settings.cache_missing_ttl_s if value is None else self._sources[kind].ttl_ms / 1000
+        answer, life_s = self._sources.fetched(kind, data)
         self._remember(key, answer, life_s, load)
         return answer
 
@@ -258,17 +238,10 @@ class MarketDataCache(KeyedCache):
         if data is None:
             return None
         try:
-            text = self._codec.decode(data)
-            value = self._sources[kind].decoder.decode(text)
+            return self._sources.kept(kind, data, ttl_ms)
         except (UndecodableError, msgspec.MsgspecError) as error:
             self._undecodable(key, error)
             return None
-        missing = text == NOTHING or value == 0
-        life_s = self._settings.cache_missing_ttl_s if missing else self._sources[kind].ttl_ms / 1000
-        age_s = max(life_s - ttl_ms / 1000, 0.0) if ttl_ms >= 0 else None
-        if missing:
-            return Answer(None, State.MISSING, Layer.REDIS, age_s)
-        return Answer(value, State.FRESH, Layer.REDIS, age_s)
 
     # Refreshing
 
@@ -277,7 +250,7 @@ class MarketDataCache(KeyedCache):
 
         By chance, so that neither all tickers of a warmed cache nor all processes ask at one moment.
         """
-        window_ms = self._settings.cache_refresh_fraction * self._sources[kind].ttl_ms
+        window_ms = self._settings.cache_refresh_fraction * self._sources.ttl_ms(kind)
         if not 0 <= ttl_ms < window_ms or self._random.random() < ttl_ms / window_ms:
             return
         key = Keys.of(kind, ticker).value
@@ -296,7 +269,7 @@ class MarketDataCache(KeyedCache):
             self._refreshes.discard(key)
 
     async def _refresh(self, kind: Kind, ticker: str) -> None:
-        outcome = await self._flights.run(self._errand(kind, ticker, refresh=True), lambda: 1)
+        outcome = await self._flights.run(self._sources.errand(kind, ticker, refresh=True), lambda: 1)
         if outcome.verdict == "fetched":
             self._drop(Keys.of(kind, ticker).value)
 

@@ -44,7 +44,7 @@ def endpoint(settings: Settings) -> tuple[str, str | None]:
     Raises `SettingsError`: the source is the vendor, and there is no key.
     """
     if settings.source is Source.SIMULATOR:
-        return f"http://127.0.0.1:{settings.simulator_port}", settings.api_key() or "simulator"
+        return f"http://{settings.simulator_host}:{settings.simulator_port}", settings.api_key() or "simulator"
     key = settings.api_key()
     if not key and settings.source is Source.MASSIVE:
         raise SettingsError("MASSIVE_API_KEY is not set: expected the vendor's key, or TAPEREADER_SOURCE=simulator")

@@ -22,6 +22,7 @@ from producers.simulator.connection import Connection
 from producers.simulator.control import Control
 from producers.simulator.faults import Faults
 from producers.simulator.feed import Feed
+from producers.simulator.kept_time import KEEP_EVERY_S, KeptTime, start_after
 from producers.simulator.market import MarketModel
 from producers.simulator.rest import RestApi
 
@@ -36,7 +37,7 @@ MAX_EMIT_BYTES: Final = 64 * 1024 * 1024
 
 
 def start_of(calendar: TradingCalendar, start: str) -> int:
-    """Epoch ms of a start: `HH:MM` (ET) on the last trading day at or before today, or `YYYY-MM-DDTHH:MM`.
+    """Epoch ms of a start: `HH:MM` (ET) on the last trading day at or before today, or `YYYY-MM-DDTHH:MM[:SS]`.
 
     Raises `SettingsError`: another form, a day without trading, a time outside 04:00-20:00 ET.
     """
@@ -181,8 +182,26 @@ class Simulator:
         return socket
 
 
+def _start(settings: Settings, kept: KeptTime | None) -> str:
+    """Where the market starts: at the setting's time, or where it had come to after that."""
+    kept_ms = kept.read() if kept is not None else None
+    calendar = TradingCalendar()
+    if kept_ms is None or kept_ms <= start_of(calendar, settings.market_start):
+        return settings.market_start
+    start = start_after(calendar, kept_ms)
+    log.info("simulator_goes_on", at=start, kept_in=str(settings.simulator_clock_file))
+    return start
+
+
+async def _keep(simulator: Simulator, kept: KeptTime) -> None:
+    while True:
+        kept.write(simulator.model.next_ms)
+        await asyncio.sleep(KEEP_EVERY_S)
+
+
 async def serve(settings: Settings) -> None:
     """Run the simulator of the settings until SIGTERM or SIGINT. Raises `SettingsError`, `StartupError`."""
+    kept = KeptTime(settings.simulator_clock_file) if settings.simulator_clock_file is not None else None
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -191,16 +210,21 @@ async def serve(settings: Settings) -> None:
         symbols=settings.symbols,
         seed=settings.seed,
         speed=settings.speed,
-        start=settings.market_start,
+        start=_start(settings, kept),
         events_per_s=settings.events_per_s,
         api_key=settings.api_key() or DEFAULT_API_KEY,
         port=settings.simulator_port,
         operations=Operations(settings, "simulator"),
+        host=settings.simulator_host,
     )
     async with simulator:
         tasks = {asyncio.create_task(simulator.wait()), asyncio.create_task(stopping.wait())}
+        if kept is not None:
+            tasks.add(asyncio.create_task(_keep(simulator, kept)))
         done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
         for task in done:
             task.result()
+    if kept is not None:
+        kept.write(simulator.model.next_ms)

@@ -23,27 +23,33 @@ async def rows(page: Page, board: str) -> list[str]:
     return await page.locator(f"[data-board={board}] tbody tr").all_inner_texts()
 
 
-async def test_one_command_brings_live_boards_to_the_page(tmp_path: Path) -> None:
-    async with (
-        running(tmp_path / "data", "simulator", "--symbols", "60", "--seed", "7") as up,
-        async_playwright() as playwright,
-    ):
+async def see_boards_move(page: Page, address: str) -> None:
+    """All three boards have rows on the page, and they change."""
+    await page.goto(address)
+    first = {}
+    for board in BOARDS:
+        await expect(page.locator(f"[data-board={board}] tbody tr").nth(9)).to_be_visible(timeout=60_000)
+        first[board] = await rows(page, board)
+    for board in BOARDS:
+
+        async def changed(board: str = board) -> bool:
+            return await rows(page, board) != first[board]
+
+        await eventually(changed, timeout_s=30)
+
+
+async def test_one_command_brings_live_boards_to_the_page_and_a_second_one_goes_on(tmp_path: Path) -> None:
+    """The second start has the first one's data; its market goes on after it, not before."""
+    market = ("simulator", "--symbols", "60", "--seed", "7")
+    async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         errors: list[str] = []
         page = await browser.new_page(viewport={"width": 1600, "height": 900}, color_scheme="dark")
         page.on("pageerror", lambda error: errors.append(str(error)))
-        await page.goto(f"http://127.0.0.1:{up.http_port}/")
-        first = {}
-        for board in BOARDS:
-            await expect(page.locator(f"[data-board={board}] tbody tr").nth(9)).to_be_visible(timeout=60_000)
-            first[board] = await rows(page, board)
-        for board in BOARDS:
-
-            async def changed(board: str = board) -> bool:
-                return await rows(page, board) != first[board]
-
-            await eventually(changed, timeout_s=30)
-        ARTIFACTS.mkdir(exist_ok=True)
-        await page.screenshot(path=ARTIFACTS / "first-light.png")
+        for _ in ("first", "second"):
+            async with running(tmp_path / "data", *market) as up:
+                await see_boards_move(page, f"http://127.0.0.1:{up.http_port}/")
+                ARTIFACTS.mkdir(exist_ok=True)
+                await page.screenshot(path=ARTIFACTS / "first-light.png")
         assert errors == []
         await browser.close()

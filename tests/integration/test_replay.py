@@ -183,3 +183,23 @@ async def test_a_span_that_is_active_goes_along(broker_url: str, raw_topics: Non
     first, second = [record for record in await read_all(broker_url, "massive.unknown") if record.key == key]
     assert [name for name, _ in first.headers] == ["received_ns"]
     assert f"{trace_id:032x}" in dict(second.headers)["traceparent"].decode()
+
+
+async def test_a_day_before_that_of_the_boards_is_refused(broker_url: str, raw_topics: None, tmp_path: Path) -> None:
+    """Its events would all be late: better said than shown by boards that never move. Last: the boards stay."""
+    tape = tmp_path / "tape.ndjson"
+    tape.write_text('{"ev":"T","sym":"AAPL","p":2.0,"s":1,"t":1384788600000}\n')  # 2013-11-18, 10:30 ET
+    before = await raw_values(broker_url)
+
+    async def publish_board(day: str) -> None:
+        async with Publisher(broker_url) as publisher:
+            value = json.dumps({"board": "top_volume", "day": day, "published_ns": 1, "entries": []}).encode()
+            await publisher.publish([(Routed(topics.LEADERBOARDS.name, b"top_volume", value, "board"), 1)])
+
+    await publish_board("2013-11-19")
+    with pytest.raises(StartupError, match=r"ends on 2013-11-18 and the boards .* are of 2013-11-19.*--data-dir"):
+        await replay(broker_url, tape)
+    assert await raw_values(broker_url) == before
+
+    await publish_board("2013-11-18")
+    assert (await replay(broker_url, tape))["T"] == 1

@@ -13,7 +13,7 @@ from tests.conftest import free_port
 
 COMMANDS = (
     *("up", "down", "status", "doctor", "simulate", "produce", "worker", "gateway", "record", "replay"),
-    *("config", "topics", "cache", "dead-letters"),
+    *("config", "topics", "cache", "contract", "dead-letters"),
 )
 
 

@@ -1,5 +1,8 @@
 """The simulator's parts without a socket: clock, subscriptions, frames, faults, start."""
 
+from datetime import datetime
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import SettingsError
-from app.market.calendar import TradingCalendar
+from app.market.calendar import NEW_YORK, TradingCalendar
 from producers.simulator.activity import DayShape
 from producers.simulator.clock import VirtualClock
 from producers.simulator.faults import FaultRequest, Faults
 from producers.simulator.feed import MAX_FRAME_BYTES, Feed, frames_of
+from producers.simulator.kept_time import KeptTime, start_after
 from producers.simulator.market import Encoded, MarketModel
 from producers.simulator.server import start_of
 from producers.simulator.subscriptions import Subscriptions
@@ -168,3 +172,28 @@ def test_a_time_of_day_starts_on_the_last_trading_day() -> None:
     start_ms = start_of(calendar, "09:25")
     day = calendar.trading_day(calendar.day_of(start_ms))
     assert day.opens_ms - start_ms == 5 * 60_000
+
+
+@pytest.mark.parametrize(
+    ("kept", "start"),
+    [
+        ("2026-11-20T09:26:31", "2026-11-20T09:26:31"),
+        ("2026-11-20T19:59:59", "2026-11-20T19:59:59"),
+        ("2026-11-20T20:00:00", "2026-11-23T04:00:00"),
+        ("2026-11-25T20:00:00", "2026-11-27T04:00:00"),  # Thanksgiving is between them
+    ],
+)
+def test_a_second_start_goes_on_where_the_market_was(kept: str, start: str, tmp_path: Path) -> None:
+    calendar = TradingCalendar()
+    file = KeptTime(tmp_path / "made" / "clock")
+    file.write(int(datetime.fromisoformat(kept).replace(tzinfo=NEW_YORK).timestamp() * 1000))
+    at_ms = file.read()
+    assert at_ms is not None
+    assert start_after(calendar, at_ms) == start
+    assert start_of(calendar, start) >= at_ms
+
+
+def test_a_clock_file_without_a_time_counts_as_none(tmp_path: Path) -> None:
+    assert KeptTime(tmp_path / "clock").read() is None
+    (tmp_path / "clock").write_text("half a num")
+    assert KeptTime(tmp_path / "clock").read() is None

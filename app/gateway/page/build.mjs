@@ -13,6 +13,9 @@ await build({
   sourcemap: false,
   target: "es2022",
   format: "esm",
+  // What is imported on demand (the chart's library) is loaded when it is first shown.
+  splitting: true,
+  chunkNames: "[name]-[hash]",
   jsx: "automatic",
   jsxImportSource: "preact",
   legalComments: "linked",

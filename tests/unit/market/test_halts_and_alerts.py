@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market.alerts import AlertKind, AlertRules, AlertState, cool_down, fold_row, halt_alerts, range_alerts
+from app.market.alerts import AlertKind, AlertRules, cool_down, halt_alerts, range_alerts, threshold_alerts
 from app.market.calendar import Session
 from app.market.daily_ranges import RangeAlert
 from app.market.events import LimitUpLimitDown
@@ -74,11 +74,11 @@ def row(day: str, **values: float | None) -> QuoteRow:
 def test_a_threshold_is_raised_once_a_day_and_only_when_it_is_a_new_most(
     rows: list[tuple[bool, float | None, float | None]],
 ) -> None:
-    rules, state, day = AlertRules(), AlertState("ABC"), 1
+    rules, raised, day = AlertRules(), frozenset[str](), 1
     most: dict[AlertKind, float] = {}
     for new_day, change, multiple in rows:
         if new_day:
-            day, most = day + 1, {}
+            day, most, raised = day + 1, {}, frozenset()
         expected = {}
         for kind, value, thresholds in (
             (AlertKind.VOLUME_SPIKE, multiple, rules.volume_multiples),
@@ -89,17 +89,18 @@ def test_a_threshold_is_raised_once_a_day_and_only_when_it_is_a_new_most(
             if reached > most.get(kind, 0.0):
                 most[kind] = reached
                 expected[kind] = f"ABC/2026-01-{day:02}/{kind}/{reached:g}"
-        state, alerts = fold_row(state, row(f"2026-01-{day:02}", pct_change=change, relative_volume=multiple), rules)
+        found = row(f"2026-01-{day:02}", pct_change=change, relative_volume=multiple)
+        raised, alerts = threshold_alerts(found, raised, rules)
         assert {alert.kind: alert.key for alert in alerts} == expected
 
 
 @given(st.lists(st.tuples(st.sampled_from(["high", "low"]), st.integers(0, 300)), max_size=20))
 def test_highs_and_lows_that_pass_are_a_cool_down_apart(moments: list[tuple[str, int]]) -> None:
-    rules, state = AlertRules(), AlertState("ABC")
+    rules, last_ms = AlertRules(), dict[str, int]()
     last: dict[str, int] = {}
     for direction, second in sorted(moments, key=lambda moment: moment[1]):
         alert = RangeAlert("ABC", Session.REGULAR, direction, 2.0, 1.0, float(second), "")
-        state, passed = cool_down(state, range_alerts([alert]), rules)
+        last_ms, passed = cool_down(last_ms, range_alerts([alert]), rules)
         due = direction not in last or second >= last[direction] + 60
         assert [each.timestamp for each in passed] == ([second * 1000] if due else [])
         if due:

@@ -1,120 +1,159 @@
-// The page: the boards side by side, the strip above them, the chosen symbol beside them.
+// The page: the strip above, the workspace below it.
 
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { BOARDS, BoardView } from "./board";
-import { DetailView } from "./detail";
-import { Socket } from "./socket";
-import { Board, Choices, Detail, Observable, StatusPoll, useObservable } from "./store";
+import { Spoken } from "./announcer";
+import { Dialogs, type Shown } from "./dialogs";
+import { WorkspaceView } from "./grid";
+import { useObservable } from "./observable";
+import { Page } from "./page";
 import { Strip } from "./strip";
 
-const KEY = "tapereader.key";
-const key = () => sessionStorage.getItem(KEY);
-
-const choices = new Choices();
-const connection = new Observable();
-const socket = new Socket(key);
-const poll = new StatusPoll(key);
-const boards = BOARDS.map((each) => ({ ...each, board: new Board(each.name, socket, choices) }));
-const detail = new Detail(socket);
+const page = new Page();
+const { choices, connection, feeds, workspace } = page;
 
 function App() {
   useObservable(choices, connection);
-  useKeys();
+  const [shown, setShown] = useState<Shown>(null);
+  useKeys(setShown);
   useEffect(() => {
     document.documentElement.dataset["theme"] = choices.theme;
   }, [choices.theme]);
-  useEffect(() => boards.forEach(({ board }) => board.start()), [choices.rows]);
-  useEffect(() => detail.open(choices.symbol), [choices.symbol]);
-  const connected = socket.phase === "connected";
   return (
     <>
       <header class="top">
-        <h1><img src="icon.svg" alt="" width="24" height="24" />Tapereader</h1>
-        <Strip socket={socket} connection={connection} poll={poll} />
-        <Controls />
+        <h1><img src="icon.svg" alt="" width="22" height="22" />Tapereader</h1>
+        <Strip page={page} />
+        <Controls show={setShown} />
       </header>
-      <main class={`${choices.symbol ? "with-detail" : ""} ${connected ? "" : "disconnected"}`}>
-        <div class="boards">
-          {boards.map((each) => <BoardView key={each.name} {...each} choices={choices} connected={connected} />)}
-        </div>
-        <DetailView detail={detail} choices={choices} />
-      </main>
-      {socket.phase === "refused" && <KeyForm />}
+      <Notices />
+      <WorkspaceView page={page} />
+      <Dialogs page={page} shown={shown} close={() => setShown(null)} />
+      <Spoken announcer={page.announcer} />
+      {page.socket.phase === "refused" && <KeyForm />}
     </>
   );
 }
 
-function Controls() {
+function Controls({ show }: { show: (shown: Shown) => void }) {
   const search = (event: KeyboardEvent) => {
-    const wanted = choices.filter.trim().toUpperCase();
-    if (event.key === "Enter" && wanted) choices.set("symbol", wanted);
-    if (event.key === "Escape") choices.set("filter", "");
+    const wanted = choices.search.trim().toUpperCase();
+    if (event.key === "Enter" && wanted) page.open(wanted);
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      choices.set("search", "");
+      (event.currentTarget as HTMLElement).blur();
+    }
   };
   return (
     <div class="controls">
-      <input id="filter" type="search" placeholder="Symbol  /" aria-label="Filter by symbol; Enter opens the quote" autocomplete="off" spellcheck={false}
-        value={choices.filter} onInput={(event) => choices.set("filter", event.currentTarget.value)} onKeyDown={search} />
-      <label>Rows
-        <select value={String(choices.rows)} onChange={(event) => choices.set("rows", Number(event.currentTarget.value))}>
-          {[10, 25, 50, 100, 500].map((rows) => <option key={rows} value={String(rows)}>{rows}</option>)}
-        </select>
-      </label>
-      <button type="button" class="pause" aria-pressed={choices.paused} title="Space" onClick={togglePause}>{choices.paused ? "▶ Resume" : "❚❚ Pause"}</button>
-      <button type="button" class="icon" aria-label={`Theme: ${choices.theme}`} title={`Theme: ${choices.theme}`} onClick={nextTheme}>
-        {choices.theme === "dark" ? "☾" : choices.theme === "light" ? "☀" : "◐"}
+      <input id="search" type="search" placeholder="Symbol  /" aria-label="Search a symbol; Enter opens its quote" autocomplete="off" spellcheck={false}
+        value={choices.search} onInput={(event) => choices.set("search", event.currentTarget.value)} onKeyDown={search} />
+      <PauseButton />
+      <button type="button" aria-label="Add widget" onClick={() => show("add")}><span aria-hidden="true">+</span> <span class="word">Add widget</span></button>
+      <button type="button" onClick={() => show("layouts")}>Layouts</button>
+      <button type="button" class="icon" aria-label={choices.muted ? "Unmute" : "Mute"} aria-pressed={choices.muted} title={`${choices.muted ? "Unmute" : "Mute"} (m)`} onClick={mute}>
+        <svg width="16" height="14" viewBox="0 0 16 14" aria-hidden="true"><path d="M1 5h3l4-4v12L4 9H1z" fill="currentColor" />{choices.muted ? <path d="M10.5 4.5l5 5m0-5l-5 5" stroke="currentColor" stroke-width="1.5" /> : <path d="M10.5 4a4.2 4.2 0 010 6M12.8 2a7 7 0 010 10" fill="none" stroke="currentColor" stroke-width="1.4" />}</svg>
       </button>
+      <button type="button" class="icon" aria-label={`Theme: ${choices.theme}`} title={`Theme: ${choices.theme}`} onClick={nextTheme}>
+        <span aria-hidden="true">{choices.theme === "dark" ? "☾" : choices.theme === "light" ? "☀" : "◐"}</span>
+      </button>
+      <button type="button" class="icon keys-button" aria-label="Keys" title="Keys (?)" onClick={() => show("help")}><span aria-hidden="true">?</span></button>
     </div>
   );
+}
+
+function PauseButton() {
+  useObservable(feeds);
+  const waiting = feeds.waiting();
+  return (
+    <button type="button" class="pause" aria-pressed={feeds.paused} title="Space" onClick={() => page.togglePause()}>
+      <span aria-hidden="true">{feeds.paused ? "▶" : "❚❚"}</span> <span class="word-of-pause">{feeds.paused ? "Resume" : "Pause"}</span>
+      {waiting > 0 && ` · ${waiting} waiting`}
+    </button>
+  );
+}
+
+/** What came with the page's link. */
+function Notices() {
+  useObservable(workspace);
+  const [broken, setBroken] = useState(false);
+  useEffect(() => {
+    const open = () => workspace.openLink(location.hash).then((fine) => setBroken(!fine));
+    void open();
+    window.addEventListener("hashchange", open);
+    return () => window.removeEventListener("hashchange", open);
+  }, []);
+  const leave = () => history.replaceState(null, "", location.pathname);
+  if (broken) {
+    return <p class="notice" role="alert">The link holds no layout that can be read: your own is shown. <button type="button" onClick={() => { leave(); setBroken(false); }}>Close</button></p>;
+  }
+  if (!workspace.foreign) return null;
+  return (
+    <p class="notice">This layout came with the link.{" "}
+      <button type="button" onClick={() => { workspace.saveAs(unused("From a link")); leave(); }}>Keep it</button>{" "}
+      <button type="button" onClick={() => { workspace.show(workspace.current); leave(); }}>Back to mine</button>
+    </p>
+  );
+}
+
+function unused(name: string): string {
+  let number = 1;
+  while (workspace.names.includes(number === 1 ? name : `${name} ${number}`)) number += 1;
+  return number === 1 ? name : `${name} ${number}`;
 }
 
 function KeyForm() {
   const [value, setValue] = useState("");
   const submit = (event: Event) => {
     event.preventDefault();
-    sessionStorage.setItem(KEY, value);
-    socket.phase = "connecting";
-    connection.changed();
-    socket.retryNow();
+    page.setKey(value);
   };
   return (
     <form class="key" onSubmit={submit} aria-label="API key">
       <h2>This gateway asks for a key</h2>
-      <p>{key() ? "The key was not accepted." : "Whoever runs it has set one."} It is kept until this tab is closed.</p>
+      <p>{page.key() ? "The key was not accepted." : "Whoever runs it has set one."} It is kept until this tab is closed.</p>
       <input type="password" aria-label="API key" autocomplete="current-password" value={value} onInput={(event) => setValue(event.currentTarget.value)} />
       <button type="submit">Connect</button>
     </form>
   );
 }
 
-function togglePause(): void {
-  choices.set("paused", !choices.paused);
-  if (!choices.paused) boards.forEach(({ board }) => board.catchUp());
+function mute(): void {
+  choices.set("muted", !choices.muted);
 }
 
 function nextTheme(): void {
   choices.set("theme", { system: "dark", dark: "light", light: "system" }[choices.theme] ?? "system");
 }
 
-function useKeys(): void {
+/** The headings of the table that has the focus, else of the first one. */
+function toHeadings(): void {
+  const table = document.activeElement?.closest(".widget")?.querySelector("table") ?? document.querySelector(".widget table");
+  table?.querySelector<HTMLElement>("thead button")?.focus();
+}
+
+function useKeys(show: (shown: Shown) => void): void {
   useEffect(() => {
+    const does: Record<string, () => void> = {
+      "/": () => document.getElementById("search")?.focus(), " ": () => page.togglePause(), m: mute, s: toHeadings, "?": () => show("help"),
+    };
     const pressed = (event: KeyboardEvent) => {
-      const typing = event.target instanceof HTMLElement && event.target.matches("input, select, button, textarea");
+      const target = event.target instanceof HTMLElement ? event.target : document.body;
+      if (event.ctrlKey || event.metaKey || event.altKey || target.closest("dialog, input, select, textarea")) return;
       if (event.key === "Escape") choices.set("symbol", null);
-      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "/") document.getElementById("filter")?.focus();
-      else if (event.key === " ") togglePause();
-      else return;
+      // Space presses a button that has the focus, as everywhere.
+      const act = event.key === " " && target.closest("button, summary") ? undefined : does[event.key];
+      if (!act) return;
       event.preventDefault();
+      act();
     };
     window.addEventListener("keydown", pressed);
     return () => window.removeEventListener("keydown", pressed);
   }, []);
 }
 
-socket.onPhase = () => connection.changed();
 document.documentElement.dataset["theme"] = choices.theme;
 const root = document.getElementById("app");
 if (root) render(<App />, root);
-socket.retryNow();
-poll.start();
+page.start();

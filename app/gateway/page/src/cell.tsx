@@ -2,28 +2,42 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
+import type { Value } from "./columns";
 
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-const FLASH_MS = 450;
+/** With the style sheet's fade of 100 ms a flash is over after 400 ms. */
+const FLASH_MS = 300;
+
+let flashing: HTMLElement[] = [];
+
+/** A plain colour that is taken away for many cells at once: an animation of hundreds of cells costs every frame. */
+function flash(cell: HTMLElement, direction: "up" | "down"): void {
+  cell.dataset["flash"] = direction;
+  flashing.push(cell);
+  if (flashing.length > 1) return;
+  setTimeout(() => {
+    for (const each of flashing) delete each.dataset["flash"];
+    flashing = [];
+  }, FLASH_MS);
+}
 
 interface Props {
-  value: number | null;
+  value: Value;
   /** Volumes change with every trade: a flash there would say nothing. */
-  flashes?: boolean;
-  className?: string;
+  flashes: boolean;
+  className: string;
   children: ComponentChildren;
 }
 
-/** A number's cell; `value` is what a flash compares. */
-export function Cell({ value, flashes = true, className = "", children }: Props) {
+/** A cell; `value` is what a flash compares. */
+export function Cell({ value, flashes, className, children }: Props) {
   const cell = useRef<HTMLTableCellElement>(null);
   const before = useRef(value);
   useLayoutEffect(() => {
     const last = before.current;
     before.current = value;
-    if (!flashes || last === null || value === null || last === value || still.matches) return;
-    const colour = value > last ? "var(--flash-up)" : "var(--flash-down)";
-    cell.current?.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], { duration: FLASH_MS, easing: "ease-out" });
+    if (!flashes || typeof last !== "number" || typeof value !== "number" || last === value || still.matches) return;
+    if (cell.current) flash(cell.current, value > last ? "up" : "down");
   }, [value]);
-  return <td ref={cell} class={`num ${className}`}>{children}</td>;
+  return <td ref={cell} class={className}>{children}</td>;
 }

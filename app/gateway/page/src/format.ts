@@ -2,6 +2,7 @@
 
 const price2 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const price4 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const tick = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const clock = new Intl.DateTimeFormat("en-US", {
@@ -16,6 +17,11 @@ export function price(value: number | null): string {
   return (Math.abs(value) < 1 && value !== 0 ? price4 : price2).format(value);
 }
 
+/** A spread in US dollars, as exact as it is. */
+export function spread(value: number | null): string {
+  return value === null ? UNKNOWN : tick.format(value);
+}
+
 /** A signed change with its arrow: colour is never the only sign. */
 export function signed(value: number | null, unit = ""): string {
   if (value === null) return UNKNOWN;
@@ -28,10 +34,10 @@ export function percent(value: number | null): string {
   return signed(value, "%").replace(/^[▲▼ ] /, "");
 }
 
-/** Shares: whole below 10,000, then 12.3K, 4.5M. */
-export function shares(value: number | null): string {
+/** Shares: whole below 10,000, then 12.3K, 4.5M; whole always where they are asked for in full. */
+export function shares(value: number | null, full = false): string {
   if (value === null) return UNKNOWN;
-  return Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value);
+  return full || Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value);
 }
 
 /** A multiple of the average. */

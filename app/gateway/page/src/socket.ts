@@ -10,13 +10,26 @@ export interface Wanted {
   fields?: string[];
   max_rate?: number;
   mode?: "state" | "delta";
+  filter?: string;
+  sort?: string;
 }
 
-interface Subscription {
-  wanted: Wanted;
-  listener: (message: Message) => void;
-  /** Where the subscriber stands, so that it is sent only what it missed. */
-  position: () => { epoch: string; offset: number } | null;
+/** Who follows a feed on the socket. */
+export interface Follower {
+  wanted(): Wanted;
+  /** Where it stands, so that it is sent only what it missed; null for the state anew. */
+  position(): { epoch: string; offset: number } | null;
+  message(message: Message): void;
+  /** The gateway took the subscription, or said why not. */
+  answered(error: string | null): void;
+}
+
+interface Answer {
+  status?: string;
+  id?: number | string;
+  feed?: string;
+  message?: string;
+  reconnect_after_ms?: number;
 }
 
 const FIRST_RETRY_MS = 1000;
@@ -31,13 +44,15 @@ export class Socket {
   retryAt: number | null = null;
   onPhase: () => void = () => {};
   private socket: WebSocket | null = null;
-  private subscriptions = new Map<string, Subscription>();
+  private followers = new Map<string, Follower>();
+  private asked = new Map<number, string>();
+  private requests = 0;
   private retryMs = FIRST_RETRY_MS;
   private retryTimer = 0;
   private heartbeat = 0;
   private heard = 0;
 
-  constructor(private readonly key: () => string | null) {
+  constructor(private readonly credential: () => object) {
     window.addEventListener("online", () => this.retryNow());
   }
 
@@ -45,6 +60,7 @@ export class Socket {
   retryNow(): void {
     if (this.phase === "connected") return;
     window.clearTimeout(this.retryTimer);
+    window.clearInterval(this.heartbeat);
     this.socket?.close();
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/ws`);
@@ -54,27 +70,26 @@ export class Socket {
     socket.onclose = (event) => this.closed(socket, event.code);
   }
 
-  /** Follow a feed; one subscription for each feed. */
-  subscribe(feed: string, wanted: Wanted, listener: Subscription["listener"], position: Subscription["position"] = () => null): void {
-    this.subscriptions.set(feed, { wanted, listener, position });
-    this.request(feed);
+  /** Follow a feed, or ask for it with other options. */
+  follow(feed: string, follower: Follower): void {
+    this.followers.set(feed, follower);
+    this.request(feed, follower.position());
   }
 
   /** Stop following a feed. */
-  unsubscribe(feed: string): void {
-    if (this.subscriptions.delete(feed)) this.send({ action: "unsubscribe", feed });
+  leave(feed: string): void {
+    if (this.followers.delete(feed)) this.send({ action: "unsubscribe", feed });
   }
 
   /** Ask for a feed's state anew. */
   again(feed: string): void {
-    this.request(feed, false);
+    this.request(feed, null);
   }
 
   private opened(socket: WebSocket): void {
     if (socket !== this.socket) return;
-    this.retryMs = FIRST_RETRY_MS;
-    this.send({ action: "auth", api_key: this.key() ?? "" });
-    for (const feed of this.subscriptions.keys()) this.request(feed);
+    this.send({ action: "auth", ...this.credential() });
+    for (const [feed, follower] of this.followers) this.request(feed, follower.position());
     this.heard = performance.now();
     this.heartbeat = window.setInterval(() => this.beat(socket), HEARTBEAT_MS);
   }
@@ -82,17 +97,29 @@ export class Socket {
   private received(socket: WebSocket, text: string): void {
     if (socket !== this.socket) return;
     this.heard = performance.now();
-    const message = JSON.parse(text);
-    if (message.status === "authorized") this.enter("connected");
-    else if (typeof message.feed === "string" && message.status === undefined) {
-      this.subscriptions.get(message.feed)?.listener(message as Message);
+    const message = JSON.parse(text) as Message & Answer;
+    if (message.status !== undefined) this.answer(message);
+    else if (typeof message.feed === "string") this.followers.get(message.feed)?.message(message);
+  }
+
+  private answer(answer: Answer): void {
+    if (answer.status === "authorized") {
+      this.retryMs = FIRST_RETRY_MS;
+      this.enter("connected");
+      return;
     }
+    const feed = typeof answer.id === "number" ? this.asked.get(answer.id) : undefined;
+    if (feed === undefined) return;
+    this.asked.delete(Number(answer.id));
+    if (answer.status === "subscribed") this.followers.get(feed)?.answered(null);
+    else if (answer.status === "error") this.followers.get(feed)?.answered(answer.message ?? "the gateway refused it");
   }
 
   private closed(socket: WebSocket, code: number): void {
     if (socket !== this.socket) return;
     window.clearInterval(this.heartbeat);
     this.socket = null;
+    this.asked.clear();
     if (code >= FINAL_CODE && code < 5000) {
       this.enter("refused");
       return;
@@ -106,16 +133,20 @@ export class Socket {
   }
 
   private beat(socket: WebSocket): void {
-    // A connection that is dead without having been closed (sleep, lost network) answers no ping.
-    if (performance.now() - this.heard > 2.5 * HEARTBEAT_MS) socket.close();
-    else this.send({ action: "ping" });
+    // A connection that is dead without having been closed (sleep, lost network) answers no ping, nor a
+    // close: what it would do at the end of the browser's patience is done at once.
+    if (performance.now() - this.heard > 2.5 * HEARTBEAT_MS) {
+      socket.close();
+      this.closed(socket, 1006);
+    } else this.send({ action: "ping" });
   }
 
-  private request(feed: string, resume = true): void {
-    const found = this.subscriptions.get(feed);
-    if (!found) return;
-    const position = resume ? found.position() : null;
-    this.send({ action: "subscribe", feed, envelope: true, ...found.wanted, ...position });
+  private request(feed: string, position: { epoch: string; offset: number } | null): void {
+    const follower = this.followers.get(feed);
+    if (!follower || this.socket?.readyState !== WebSocket.OPEN) return;
+    this.requests += 1;
+    this.asked.set(this.requests, feed);
+    this.send({ action: "subscribe", id: this.requests, feed, envelope: true, ...follower.wanted(), ...position });
   }
 
   private send(message: object): void {

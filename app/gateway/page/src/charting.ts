@@ -1,0 +1,3 @@
+// What the page uses of the chart's library, so that the bundle leaves out the rest.
+
+export { CandlestickSeries, ColorType, createChart, HistogramSeries } from "lightweight-charts";
