@@ -118,21 +118,33 @@ async def repartition(settings: Settings, partitions: int, path: Path) -> dict[s
     """
     await _check_idle(settings)
     kept = await backup(settings, path)
-    async with admin_client(KafkaAccess.of(settings)) as admin:
-        ours = [spec.name for spec in topics.ALL_TOPICS]
-        await admin.delete_topics([name for name in await admin.list_topics() if name in ours])
-        deadline_s = clock.monotonic_s() + DELETED_WITHIN_S
-        while left := set(await admin.list_topics()) & set(ours):
-            if clock.monotonic_s() > deadline_s:
-                raise StartupError(
-                    f"topic {min(left)} was not deleted within {DELETED_WITHIN_S:.0f} s; delete the topics, then "
-                    f"`TAPEREADER_PARTITIONS={partitions} tapereader topics restore {path}`"
-                )
-            await asyncio.sleep(0.2)
+    await delete(settings)
     restored = await restore(settings.model_copy(update={"partitions": partitions}), path)
     if restored != kept:
         raise TapereaderError(f"expected to restore {kept}, was {restored}; the rows are in {path}")
     return restored
+
+
+async def delete(settings: Settings) -> int:
+    """Delete all of our topics, with everything in them; how many there were.
+
+    Raises `TapereaderError` where workers run, `StartupError` where the broker does not delete them in time.
+    """
+    await _check_stopped(settings)
+    ours = {spec.name for spec in topics.ALL_TOPICS}
+    async with admin_client(KafkaAccess.of(settings)) as admin:
+        found = ours & set(await admin.list_topics())
+        if found:
+            await admin.delete_topics(sorted(found))
+        deadline_s = clock.monotonic_s() + DELETED_WITHIN_S
+        while left := ours & set(await admin.list_topics()):
+            if clock.monotonic_s() > deadline_s:
+                raise StartupError(
+                    f"topic {min(left)} was not deleted within {DELETED_WITHIN_S:.0f} s; see the broker's log, then "
+                    "`tapereader topics delete --yes` and `tapereader topics restore FILE`"
+                )
+            await asyncio.sleep(0.2)
+    return len(found)
 
 
 async def _acknowledged(waiting: list[Any]) -> None:
@@ -141,16 +153,21 @@ async def _acknowledged(waiting: list[Any]) -> None:
     waiting.clear()
 
 
-async def _check_idle(settings: Settings) -> None:
-    """Raise `TapereaderError` where a worker runs, or an event waits to be processed."""
-    access = KafkaAccess.of(settings)
-    async with admin_client(access) as admin:
+async def _check_stopped(settings: Settings) -> None:
+    """Raise `TapereaderError` where a worker runs."""
+    async with admin_client(KafkaAccess.of(settings)) as admin:
         for answer in await admin.describe_consumer_groups([settings.app_id]):
             for group in answer.groups:
                 if group[-2]:
                     raise TapereaderError(
                         f"{len(group[-2])} workers of group {settings.app_id} still run; stop them first"
                     )
+
+
+async def _check_idle(settings: Settings) -> None:
+    """Raise `TapereaderError` where a worker runs, or an event waits to be processed."""
+    await _check_stopped(settings)
+    async with admin_client(KafkaAccess.of(settings)) as admin:
         committed = await admin.list_consumer_group_offsets(settings.app_id)
     raw = [spec.name for spec in topics.RAW_TOPICS if spec is not topics.UNKNOWN]
     async with _consumer(settings, raw) as (consumer, parts):

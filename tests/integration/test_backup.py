@@ -47,20 +47,25 @@ async def command(platform: Platform, *arguments: str, code: int = 0) -> str:
     return " ".join(said.decode().split())
 
 
-async def publish(platform: Platform, start: int, rounds: int) -> None:
+def events(start: int, rounds: int) -> list[bytes]:
     """A trade, an aggregate and a quote of each symbol in each round; `start` counts on."""
-    events: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for number in range(start, start + rounds):
         at_ms = TEN_ET_MS + number * 1000
         for symbol in SYMBOLS:
-            events += [
+            found += [
                 {"ev": "T", "sym": symbol, "i": str(number), "p": 10 + number / 100, "s": 100, "t": at_ms, "q": number},
                 {"ev": "A", "sym": symbol, "v": 100, "av": 100 * (number + 1), "op": 10.0, "vw": 10.0, "o": 10.0,
                  "c": 10 + number / 100, "h": 10 + number / 100, "l": 9.5, "a": 10.0, "z": 50,
                  "s": at_ms, "e": at_ms + 1000},
                 {"ev": "Q", "sym": symbol, "bp": 9.9, "bs": 1, "ap": 10.1, "as": 2, "t": at_ms, "q": number},
             ]  # fmt: skip
-    routed = [route_event(json.dumps(event).encode()) for event in events]
+    return [json.dumps(event).encode() for event in found]
+
+
+async def publish(platform: Platform, start: int, rounds: int) -> None:
+    """Append such events."""
+    routed = [route_event(event) for event in events(start, rounds)]
     async with Publisher(platform.environment["KAFKA_BOOTSTRAP_SERVERS"]) as publisher:
         await publisher.publish([(event, at) for at, event in enumerate(routed, 1) if isinstance(event, Routed)])
 
