@@ -1,5 +1,6 @@
 """Needs are computed from the measured figures, and more load never needs less."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
 
 from app import capacity, topics
 from app.capacity import FIGURES, WHOLE_TAPE, Figures, Load, course, needs
+from app.cli import cli
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "worker.json"
 RAW = {"A": topics.AGGREGATES, "T": topics.TRADES, "Q": topics.QUOTES}
@@ -88,3 +92,23 @@ def test_too_few_workers_fall_behind_and_catch_up() -> None:
     assert seen.most_waiting == pytest.approx(1_000_000)
     assert seen.behind_until_s == 19.0
     assert capacity.cores_at_peak(load, found) == 2.0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--slowdown", "4"]], ids=["measured", "slower"])
+def test_the_document_shows_what_the_command_prints(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.commands_capacity.out", Console(width=100, file=(printed := io.StringIO())))
+    said = CliRunner().invoke(cli, ["capacity", *arguments])
+    assert said.exit_code == 0, said.output
+    text = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text(encoding="utf-8")
+    shown = text.split(" ".join(["$ tapereader capacity", *arguments]) + "\n", 1)[1].split("```", 1)[0]
+    assert [line.split() for line in shown.splitlines()] == [line.split() for line in printed.getvalue().splitlines()]
+
+
+def test_the_document_shows_the_measured_figures() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text(encoding="utf-8")
+    kinds = json.loads(RESULTS.read_text(encoding="utf-8"))["kinds"]
+    for name, value in (
+        ("events/s, behind, one core", "records_per_s"),
+        ("CPU µs per event, behind", "cpu_us_per_record"),
+    ):
+        assert f"| {name} | {' | '.join(f'{kinds[kind][value]:,}' for kind in 'ATQ')} |" in text
