@@ -118,7 +118,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
-    from app.local.state import read_state
+    from app.local.state import read_state, readiness
 
     with errors():
         settings = Settings.load(data_dir=data_dir)
@@ -133,7 +133,7 @@ def status(
         for name, value in state.items():
             if name == "processes":
                 for process in value:
-                    state_text = "running" if process["alive"] else "ended"
+                    state_text = readiness(process) if process["alive"] else "ended"
                     table.add_row(
                         process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts"
                     )

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from app import clock
@@ -35,6 +36,19 @@ def read_state(data_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
     return state if same and not ended else None
+
+
+def readiness(process: dict[str, Any]) -> str:
+    """What a running process says of itself: `running`, `ready`, or why it is not."""
+    url = process.get("url")
+    if url is None:
+        return "running"
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=1.0, trust_env=False)
+        reasons = answer.json().get("reasons", [])
+    except (httpx.HTTPError, ValueError):
+        return "running, does not answer"
+    return f"running, not ready: {'; '.join(reasons)}" if reasons else "ready"
 
 
 def remove_state(data_dir: Path) -> None:
