@@ -28,9 +28,12 @@ from app.stream.partition import PartitionRecovery
 from app.topic_admin import admin_client, ensure_declared
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
-#: Tables whose rows belong to a symbol; their records' keys are `symbol` or `symbol/…`.
+#: Tables whose rows belong to a symbol; their records' keys are `symbol` or `symbol/…`. Window statistics
+#: are not in the partition of their symbol, and made anew every few seconds.
 KEPT: Final[tuple[TopicSpec, ...]] = tuple(
-    spec for spec in topics.ALL_TOPICS if spec.cleanup == "compact" and spec.key.split("/")[0] == "symbol"
+    spec
+    for spec in topics.ALL_TOPICS
+    if spec.cleanup == "compact" and spec.key.split("/")[0] == "symbol" and spec is not topics.TRADE_WINDOWS
 )
 
 #: Rows written between two looks at Kafka's acknowledgements.
