@@ -1,6 +1,7 @@
 """Every Faust topic and table, declared once from `app.topics`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +19,8 @@ from app.stream.announced import AnnouncingTable
 from app.stream.dead_letters import DeadLetterWriter
 from app.stream.folded import FoldedTable
 
+Row = TypeVar("Row")
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -26,6 +29,26 @@ def _batched(spec: topics.TopicSpec):  # type: ignore[no-untyped-def]
 
 
 dead_letters = DeadLetterWriter(app, topics.DEAD_LETTERS.name)
+
+
+def _table(spec: topics.TopicSpec, name: str, row: type[Row], *sources: topics.TopicSpec) -> BatchedTable[Row]:
+    return BatchedTable(app, **_parts(spec, name, row, sources))
+
+
+def _announcing(spec: topics.TopicSpec, name: str, row: type[Row], *sources: topics.TopicSpec) -> AnnouncingTable[Row]:
+    return AnnouncingTable(app, announces=topics.ALERTS.name, **_parts(spec, name, row, sources))
+
+
+def _parts(spec: topics.TopicSpec, name: str, row: type[Row], sources: Sequence[topics.TopicSpec]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "changelog_topic": _batched(spec),
+        "sources": [source.name for source in sources],
+        "encode": _encode,
+        "decode": msgspec.json.Decoder(row).decode,
+        "dead_letters": dead_letters,
+    }
+
 
 aggregates = _batched(topics.AGGREGATES)
 raw_reference = _batched(topics.REFERENCE)
@@ -36,72 +59,22 @@ partition_tops = _batched(topics.PARTITION_TOPS)
 partition_windows = _batched(topics.PARTITION_WINDOWS)
 
 #: Reference data of each symbol; null until known.
-reference = BatchedTable[Reference](
-    app,
-    name="reference",
-    changelog_topic=_batched(topics.MARKET_REFERENCE),
-    sources=[topics.REFERENCE.name],
-    encode=_encode,
-    decode=msgspec.json.Decoder(Reference).decode,
-    dead_letters=dead_letters,
-)
+reference = _table(topics.MARKET_REFERENCE, "reference", Reference, topics.REFERENCE)
 
 #: The row of each symbol; an aggregate changes it, and so does new reference data.
-quotes = BatchedTable[QuoteRow](
-    app,
-    name="quotes",
-    changelog_topic=_batched(topics.MARKET_QUOTES),
-    sources=[topics.AGGREGATES.name, topics.REFERENCE.name],
-    encode=_encode,
-    decode=msgspec.json.Decoder(QuoteRow).decode,
-    dead_letters=dead_letters,
-)
+quotes = _table(topics.MARKET_QUOTES, "quotes", QuoteRow, topics.AGGREGATES, topics.REFERENCE)
 
 #: The published boards; made anew from the partitions' tops, so it covers no source offset.
-leaderboards = BatchedTable[Leaderboard](
-    app,
-    name="leaderboards",
-    changelog_topic=_batched(topics.LEADERBOARDS),
-    sources=[],
-    encode=_encode,
-    decode=msgspec.json.Decoder(Leaderboard).decode,
-    dead_letters=dead_letters,
-)
+leaderboards = _table(topics.LEADERBOARDS, "leaderboards", Leaderboard)
 
 #: The last best bid and offer of each symbol.
-nbbo = BatchedTable[Nbbo](
-    app,
-    name="nbbo",
-    changelog_topic=_batched(topics.NBBO),
-    sources=[topics.QUOTES.name],
-    encode=_encode,
-    decode=msgspec.json.Decoder(Nbbo).decode,
-    dead_letters=dead_letters,
-)
+nbbo = _table(topics.NBBO, "nbbo", Nbbo, topics.QUOTES)
 
 #: Price bands and halts of each symbol; announces halts and resumptions.
-halts = AnnouncingTable[HaltState](
-    app,
-    name="halts",
-    announces=topics.ALERTS.name,
-    changelog_topic=_batched(topics.MARKET_HALTS),
-    sources=[topics.HALTS.name],
-    encode=_encode,
-    decode=msgspec.json.Decoder(HaltState).decode,
-    dead_letters=dead_letters,
-)
+halts = _announcing(topics.MARKET_HALTS, "halts", HaltState, topics.HALTS)
 
 #: The ranges of each symbol's day; announces new extremes and thresholds reached.
-daily_ranges = AnnouncingTable[RangeRow](
-    app,
-    name="daily_ranges",
-    announces=topics.ALERTS.name,
-    changelog_topic=_batched(topics.DAILY_RANGES),
-    sources=[topics.AGGREGATES.name],
-    encode=_encode,
-    decode=msgspec.json.Decoder(RangeRow).decode,
-    dead_letters=dead_letters,
-)
+daily_ranges = _announcing(topics.DAILY_RANGES, "daily_ranges", RangeRow, topics.AGGREGATES)
 
 
 def _quotes_of(partition: int) -> Mapping[str, Nbbo]:

@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.gateway import problems, rest, routes_filters, routes_tables
+from app.gateway import problems, rest, routes_filters, routes_stream, routes_tables
 from app.gateway.gateway import Gateway
 from app.gateway.references import References
 from app.gateway.routes_reference import reference_routes
@@ -84,6 +84,7 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     api.include_router(rest.router)
     api.include_router(routes_tables.router)
     api.include_router(routes_filters.router)
+    api.include_router(routes_stream.router)
     api.include_router(reference_routes(references.cache), dependencies=[Depends(rest.authorized)])
     _add_health(api)
     endpoint = SocketEndpoint(served.view, served.hub, served.access, slow_s=settings.gateway_slow_client_s)

@@ -11,7 +11,6 @@ from app.gateway.filtering import is_scan
 from app.gateway.protocol import Close, Options, ProtocolError, Since
 from app.gateway.scan_channel import ScanChannel, Scans
 from app.gateway.view import Record, View
-from app.gateway.wire import text_frame
 
 #: A delta channel that nobody listens to goes on for this long, so that who reconnects misses nothing.
 LINGER_S = 60.0
@@ -77,11 +76,11 @@ class Hub:
         for channel in self._clients.pop(client, {}).values():
             self._part(client, channel)
 
-    def check(self, client: Client, feed: str, options: Options) -> None:
-        """Raises `ProtocolError` where the client cannot subscribe to the feed."""
+    def check(self, client: Client | None, feed: str, options: Options) -> None:
+        """Raises `ProtocolError` where the client, None for one that is to come, cannot subscribe to the feed."""
         if feed.count("*") > MAX_STARS:
             raise ProtocolError("bad_feed", f"feed: expected at most {MAX_STARS} stars, was {feed.count('*')}")
-        mine = self._clients[client]
+        mine = self._clients[client] if client is not None else {}
         if feed not in mine and len(mine) >= self._max_subscriptions:
             raise ProtocolError("too_many_subscriptions", f"expected at most {self._max_subscriptions} subscriptions")
         if is_scan(feed) and (feed, options) not in self._channels:
@@ -130,7 +129,7 @@ class Hub:
         """Tell every client that the gateway stops, and close; waits until they have gone or for the grace."""
         self.closing = True
         for client in list(self._clients):
-            client.wire.write(text_frame(notice))
+            client.wire.notify(notice)
             client.close(Close.SHUTDOWN)
         try:
             async with asyncio.timeout(grace_s):

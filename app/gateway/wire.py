@@ -53,6 +53,9 @@ class Wire(Protocol):
     def write(self, frame: bytes) -> None:
         """Send a whole frame; nothing happens where the connection is gone."""
 
+    def notify(self, payload: bytes) -> None:
+        """Send a JSON document that belongs to no feed."""
+
     async def drained(self) -> None:
         """Wait until `ready` or `gone`."""
 
@@ -84,6 +87,10 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Write a frame that `text_frame` made."""
         if not self.gone:
             self.transport.write(frame)
+
+    def notify(self, payload: bytes) -> None:
+        """Write a text frame."""
+        self.write(text_frame(payload))
 
     async def drained(self) -> None:
         """Wait for the transport's buffer to fall below its limit."""

@@ -95,6 +95,14 @@ def threshold_alerts(row: QuoteRow, raised: Set[str], rules: AlertRules) -> tupl
     return keys_raised, alerts
 
 
+def reaches_any(row: QuoteRow, rules: AlertRules) -> bool:
+    """Whether a row reaches the least threshold of a kind, raised or not; cheap."""
+    volume, change = row.relative_volume, row.pct_change
+    return (volume is not None and volume >= min(rules.volume_multiples, default=volume + 1)) or (
+        change is not None and abs(change) >= min(rules.gap_percents, default=abs(change) + 1)
+    )
+
+
 def cool_down(
     last_ms: Mapping[str, int], alerts: Iterable[Alert], rules: AlertRules
 ) -> tuple[dict[str, int], list[Alert]]:

@@ -8,10 +8,11 @@
 `function(view, batch)` returns the announcements as pairs of key and value. Kafka has acknowledged
 them before the flush is sent, so that a crash between the two repeats announcements and loses
 none: the state that led to them was not written, and the batch is folded again. Whoever reads the
-topic drops repetitions by a key in the record. One agent folds such a table.
+topic drops repetitions by a key in the record. One agent folds such a table; timers may write it, too.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from app.stream import instruments, internals
@@ -33,6 +34,7 @@ class AnnouncingTable(BatchedTable[Row]):
         #: Announcements sent since the start.
         self.announced = 0
         self._pending: dict[int, list[Announcement]] = {}
+        self._announcing: dict[int, asyncio.Lock] = {}
 
     async def fold(self, batch: RecordBatch, function: Any, message: Any = None) -> dict[str, Row | None]:
         """As `BatchedTable.fold`, with a function that returns its announcements."""
@@ -46,14 +48,25 @@ class AnnouncingTable(BatchedTable[Row]):
         self._pending[batch.partition] = pending
         return await super().fold(batch, noting, message)
 
+    async def write_announcing(
+        self, partition: int, changes: Mapping[str, Row | None], announcements: Iterable[Announcement]
+    ) -> None:
+        """As `BatchedTable.write`, with announcements that Kafka has before the rows."""
+        if partition in self.data.partitions and changes:
+            # Nothing is awaited between here and `_send`, which takes them.
+            self._pending[partition] = list(announcements)
+            await self.write(partition, changes)
+
     async def _send(self, partition: int, flushes: list[Any], letters: list[Any], message: Any) -> None:
         pending = self._pending.pop(partition, [])
-        if pending:
-            await self._announce(pending)
-            if flushes and self.data.partitions.get(partition) is not flushes[0].state:
-                # The partition went away meanwhile: its new owner folds the batch again.
-                return
-        await super()._send(partition, flushes, letters, message)
+        # A fair lock: flushes go out in the order in which they were folded, whosever announcements take longer.
+        async with self._announcing.setdefault(partition, asyncio.Lock()):
+            if pending:
+                await self._announce(pending)
+                if flushes and self.data.partitions.get(partition) is not flushes[0].state:
+                    # The partition went away meanwhile: its new owner folds the batch again.
+                    return
+            await super()._send(partition, flushes, letters, message)
 
     async def _announce(self, pending: list[Announcement]) -> None:
         producer = internals.kafka_producer(self.app)

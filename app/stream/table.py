@@ -8,7 +8,6 @@ async for batch in stream:
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -25,6 +24,7 @@ from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_
 from app.stream.instruments import TableInstruments, received_ns
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.store import PartitionedStore
+from app.stream.under_way import UnderWay
 from app.stream.view import PartitionView
 from app.stream.watchdog import end_soon
 
@@ -79,7 +79,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         self.encode_row, self.decode_row = encode, decode
         self.dead_letters = dead_letters
         self.on_ready, self.on_lost = on_ready, on_lost
-        self._under_way: dict[int, deque[_Flush]] = {}
+        self._under_way: dict[int, UnderWay] = {}
         self._sending: dict[int, asyncio.Lock] = {}
         self._completions: set[asyncio.Task[None]] = set()
         self._store_in_use: PartitionedStore | None = None
@@ -202,31 +202,36 @@ class BatchedTable(faust.Table, Generic[Row]):
             return
         if message is not None:
             message.incref()
-        under_way = self._under_way.setdefault(partition, deque())
-        under_way.extend(flushes)
+        under_way = self._under_way.setdefault(partition, UnderWay())
+        under_way.add(len(flushes))
         # The lock is fair and nothing is awaited between a fold and here, so that flushes go out in
         # the order in which they were folded, whichever agent folded them.
-        async with self._sending.setdefault(partition, asyncio.Lock()):
-            producer, topic = internals.kafka_producer(self.app), self.changelog_topic_name
-            for flush in flushes:
-                flush.future = await producer.send_batch(flush.builder, topic, partition=partition)
-                flush.builder = None
-        task = asyncio.ensure_future(self._complete(flushes, letters, message))
+        try:
+            async with self._sending.setdefault(partition, asyncio.Lock()):
+                producer, topic = internals.kafka_producer(self.app), self.changelog_topic_name
+                for flush in flushes:
+                    flush.future = await producer.send_batch(flush.builder, topic, partition=partition)
+                    flush.builder = None
+        except BaseException as error:
+            under_way.done(len(flushes))
+            if isinstance(error, Exception) and not self.should_stop:
+                # Memory holds rows that are not going to be written: this worker starts again.
+                await self._fail(error)
+            raise
+        task = asyncio.ensure_future(self._complete(under_way, flushes, letters, message))
         self._completions.add(task)
         task.add_done_callback(self._completions.discard)
-        while len(under_way) >= MAX_FLUSHES_UNDER_WAY and not self.should_stop:
-            await asyncio.wait([under_way[0].future])
-            await asyncio.sleep(0)
+        await under_way.fewer_than(MAX_FLUSHES_UNDER_WAY)
 
-    async def _complete(self, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+    async def _complete(self, under_way: UnderWay, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+        left = len(flushes)
         try:
             if letters:
                 await self.dead_letters.send(letters)
             for flush in flushes:
                 metadata = await flush.future
-                under_way = self._under_way.get(flush.state.partition)
-                if under_way is not None and flush in under_way:  # not so when the partition was lost meanwhile
-                    under_way.remove(flush)
+                left -= 1
+                under_way.done(1)
                 self._check_place(flush, metadata.offset)
                 topic = self.changelog_topic_name
                 self.instruments.flushed(topic, flush.records, flush.made_ns, flush.received_ns)
@@ -234,9 +239,14 @@ class BatchedTable(faust.Table, Generic[Row]):
             if message is not None:
                 message.ack(self.app.consumer)
         except Exception as error:
-            log.error("flush_failed", table=self.name, error=repr(error))
-            end_soon()
-            await self.crash(error)
+            await self._fail(error)
+        finally:
+            under_way.done(left)
+
+    async def _fail(self, error: Exception) -> None:
+        log.error("flush_failed", table=self.name, error=repr(error))
+        end_soon()
+        await self.crash(error)
 
     def _check_place(self, flush: _Flush, offset: int) -> None:
         state = flush.state

@@ -134,6 +134,3 @@ class RandomMarket:
 
 def _symbol(number: int) -> str:
     return f"S{number:02d}"
-
-
-QUIET_SYMBOLS = frozenset(map(_symbol, range(QUIET)))

@@ -142,7 +142,7 @@ export class Page {
   });
   readonly status = new StatusPoll(this.rest);
   readonly socket = this.makeSocket();
-  readonly feeds = new Feeds(this.socket, () => this.makeSocket());
+  readonly feeds = new Feeds(this.socket);
 
   get connected(): boolean {
     return this.socket.phase === "connected";

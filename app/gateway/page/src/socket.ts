@@ -70,11 +70,6 @@ export class Socket {
     socket.onclose = (event) => this.closed(socket, event.code);
   }
 
-  /** Whether the feed's name is taken: a second subscription of a name replaces the first. */
-  follows(feed: string): boolean {
-    return this.followers.has(feed);
-  }
-
   /** Follow a feed, or ask for it with other options. */
   follow(feed: string, follower: Follower): void {
     this.followers.set(feed, follower);
