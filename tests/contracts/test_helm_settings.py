@@ -17,7 +17,7 @@ from app.operations import Operations
 from app.reference.rest import endpoint
 from app.settings import PREFIX, Settings, Source
 from producers.live import feed_address
-from tests.chart_rendering import CHART, EXAMPLES, Container, containers, needs_chart_tools, rendered
+from tests.chart_rendering import CHART, EXAMPLES, Container, containers, needs_chart_tools, rendered, template
 
 pytestmark = needs_chart_tools
 
@@ -182,6 +182,16 @@ def test_no_secret_is_written_out(name: str) -> None:
         for variable in container.container.get("env", ()):
             if variable["name"] in secrets:
                 assert set(variable["valueFrom"]) == {"secretKeyRef"}, f"{container.owner}: {variable['name']}"
+
+
+def test_no_secret_is_taken_as_a_setting() -> None:
+    for variable in secret_variables():
+        if variable.startswith(PREFIX):
+            name = variable.removeprefix(PREFIX).lower()
+            refused = template("minimal", f'gateway.settings={{"{name}":"hidden"}}')
+            assert refused.code != 0, name
+            assert f"settings.{name} is a secret" in refused.errors
+            assert "hidden" not in refused.errors
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
