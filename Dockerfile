@@ -16,7 +16,8 @@ WORKDIR /srv/tapereader
 # Dependencies in a layer of their own: they change less often than the code.
 COPY pyproject.toml uv.lock README.md ./
 # hadolint ignore=SC2086
-RUN uv sync --frozen --no-dev --no-install-project $LEFT_OUT
+RUN uv sync --frozen --no-dev --no-install-project $LEFT_OUT \
+    && find .venv -type d -name tests -prune -exec rm -rf {} +
 COPY app app
 COPY agents agents
 COPY tables tables

@@ -1,19 +1,24 @@
-"""`tapereader topics list|create|check`: the Kafka topics."""
+"""`tapereader topics list|create|check|backup|restore|repartition|delete`: the Kafka topics."""
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from app.console import KafkaPort, out, run
+from app.backup import backup, delete, repartition, restore
+from app.console import KafkaPort, out, progress, run
 from app.kafka_access import KafkaAccess
 from app.settings import Settings
 from app.topic_admin import check_topics, ensure_declared
 from app.topics import ALL_TOPICS, TopicSpec
 
-topics_app = typer.Typer(help="List, create and check the Kafka topics.", no_args_is_help=True)
+topics_app = typer.Typer(
+    help="List, create and check the Kafka topics; back their tables up; give them more partitions.",
+    no_args_is_help=True,
+)
 
 
 @topics_app.command("list")
@@ -58,5 +63,70 @@ def topics_check(kafka_port: KafkaPort = None) -> None:
     async def job(settings: Settings) -> None:
         await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
         out.print(f"{len(ALL_TOPICS)} topics are as declared")
+
+    run(job, kafka_port=kafka_port)
+
+
+BackupFile = Annotated[Path, typer.Argument(help="File of rows, such as tables.ndjson.zst.")]
+
+
+def _told(counts: dict[str, int]) -> str:
+    return "  ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+@topics_app.command("backup")
+def topics_backup(file: BackupFile, kafka_port: KafkaPort = None) -> None:
+    """Write the rows of every table into a compressed file; what runs may go on running."""
+
+    async def job(settings: Settings) -> None:
+        with progress("backing up") as advance:
+            counts = await backup(settings, file, advance)
+        out.print(f"{sum(counts.values()):,} rows in {file}: {_told(counts)}", soft_wrap=True)
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("restore")
+def topics_restore(file: BackupFile, kafka_port: KafkaPort = None) -> None:
+    """Write a backup's rows into empty tables; makes the topics that are missing."""
+
+    async def job(settings: Settings) -> None:
+        with progress("restoring") as advance:
+            counts = await restore(settings, file, advance)
+        out.print(f"{sum(counts.values()):,} rows from {file}: {_told(counts)}", soft_wrap=True)
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("repartition")
+def topics_repartition(
+    file: BackupFile,
+    to: Annotated[int, typer.Option(min=1, max=512, help="Partitions of every topic from now on.")],
+    kafka_port: KafkaPort = None,
+) -> None:
+    """Give every topic another number of partitions and keep the tables; raw events are not kept.
+
+    Producer and workers must be stopped, with every event processed. The rows go into FILE first.
+    Then set TAPEREADER_PARTITIONS to the new number everywhere and start again.
+    """
+
+    async def job(settings: Settings) -> None:
+        counts = await repartition(settings, to, file)
+        out.print(f"{sum(counts.values()):,} rows in {to} partitions: {_told(counts)}", soft_wrap=True)
+        out.print(f"set TAPEREADER_PARTITIONS={to} everywhere, then start the workers and the producer")
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("delete")
+def topics_delete(
+    yes: Annotated[bool, typer.Option("--yes", help="Really.")] = False, kafka_port: KafkaPort = None
+) -> None:
+    """Delete every topic of the platform with all that is in it; workers must be stopped."""
+    if not yes:
+        raise typer.BadParameter("this deletes every table and every event; say --yes where that is meant")
+
+    async def job(settings: Settings) -> None:
+        out.print(f"{await delete(settings)} topics deleted")
 
     run(job, kafka_port=kafka_port)

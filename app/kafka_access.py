@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from aiokafka.abc import AbstractTokenProvider
 from pydantic import SecretStr
 
+from app import clock
 from app.errors import SettingsError
 from app.settings import Settings
 
@@ -101,23 +103,24 @@ class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]
 
     def __init__(self, url: str, client_id: str, client_secret: str, scope: str | None) -> None:
         self._url, self._client_id, self._client_secret, self._scope = url, client_id, client_secret, scope
-        self._token: Any = None
+        self._token, self._until_s = "", 0.0
         self._lock = threading.Lock()
 
     async def token(self) -> str:
-        """A token that is good for some time. Raises authlib's or httpx's errors: there is none to be had."""
+        """A token that is good for some time. Raises httpx's errors: there is none to be had."""
         return await asyncio.to_thread(self._current)
 
     def _current(self) -> str:
-        from authlib.integrations.httpx_client import OAuth2Client
-
         with self._lock:
-            if self._token is None or self._token.is_expired(leeway=TOKEN_LEEWAY_S):
-                with OAuth2Client(
-                    self._client_id, self._client_secret, scope=self._scope, timeout=TOKEN_TIMEOUT_S
-                ) as client:
-                    self._token = client.fetch_token(self._url, grant_type="client_credentials")
-            return str(self._token["access_token"])
+            now_s = clock.monotonic_s()
+            if now_s >= self._until_s:
+                form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
+                login = (self._client_id, self._client_secret)
+                answer = httpx.post(self._url, data=form, auth=login, timeout=TOKEN_TIMEOUT_S).raise_for_status()
+                found = answer.json()
+                self._token = str(found["access_token"])
+                self._until_s = now_s + max(float(found.get("expires_in", 300)) - TOKEN_LEEWAY_S, 0.0)
+            return self._token
 
 
 def _from_settings(settings: Settings) -> KafkaAccess:

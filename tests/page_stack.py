@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright
 
 from app import topics
 from app.gateway import build_page
+from app.market.trade_tape import TapePartition, WindowTrade
 from app.topic_admin import ensure_topics
 from tests.conftest import free_port
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables, quote_row
@@ -115,6 +116,19 @@ async def put_halt(tables: Tables, symbol: str, since_ms: int | None, reason: st
     await tables.put(topics.MARKET_HALTS, symbol, row)
 
 
+async def put_tape(tables: Tables, symbol: str, trades: Sequence[tuple[float, float, int]]) -> None:
+    """Write a symbol's tape of trades given as price, shares and epoch ms."""
+    partition = TapePartition()
+    partition.fold(
+        [
+            WindowTrade(symbol, price=price, size=float(size), timestamp=at_ms, sequence_number=number)
+            for number, (price, size, at_ms) in enumerate(trades, 1)
+        ]
+    )
+    pairs = [(key.encode(), data) for key, data in partition.take_changes().items() if data is not None]
+    await tables.put_bytes(topics.TRADE_TAPE, pairs)
+
+
 async def put_alert(
     tables: Tables, symbol: str, kind: str, at_ms: int, value: float | None, note: str, name: str = ""
 ) -> None:
@@ -131,9 +145,13 @@ def widget(page: Page, kind: str) -> Locator:
     return page.locator(f"[data-kind={kind}]")
 
 
+#: Rows of a board that tests compare: of long ones those that cannot be seen are not drawn.
+COMPARED = 15
+
+
 def symbols(page: Page, board: str) -> Locator:
-    """The symbols of a board as they stand."""
-    return page.locator(f"[data-board={board}] tbody th")
+    """The first `COMPARED` symbols of a board as they stand."""
+    return page.locator(f"[data-board={board}] tbody tr:nth-child(-n+{COMPARED}) th")
 
 
 async def add_widget(page: Page, title: str) -> None:

@@ -15,6 +15,7 @@ from app.gateway.filtering import matching
 from app.gateway.frames import framed
 from app.gateway.protocol import Options, Since
 from app.gateway.view import Record, View
+from app.market.filters import Filter
 
 #: A row's own log is short: a pattern has one for each of its thousands of feeds.
 KEPT_ROW_DELTAS = 20
@@ -137,7 +138,7 @@ class Channel:
     def _document(self, record: Record) -> bytes:
         """The part of a record's document that the options ask for."""
         document, options = record.document(), self.options
-        if options.filter is None or not document.startswith(b"["):
+        if not isinstance(options.filter, Filter) or not document.startswith(b"["):
             return part(document, options.limit, options.fields)
         found = matching(self.name, options.filter, rows(document))[: options.limit]
         return array(encode_row(row, options.fields) for row in found)

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from app.gateway.client import Client
 from app.gateway.hub import Hub
 from app.gateway.protocol import Close, Options, Since, reply
+from app.gateway.wire import CLOSE_GRACE_S
 
 #: Bytes that wait for a slow connection before states are conflated.
 HIGH_WATER_BYTES = 64 * 1024
@@ -30,7 +31,16 @@ class EventWire:
         self._bytes = 0
         self._work, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
-        self.gone = False
+        self._end = asyncio.Event()
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._end.is_set()
+
+    async def ended(self) -> None:
+        """Wait until `gone`."""
+        await self._end.wait()
 
     @property
     def ready(self) -> bool:
@@ -66,7 +76,7 @@ class EventWire:
 
     def leave(self) -> None:
         """The connection is gone."""
-        self.gone = True
+        self._end.set()
         self._work.set()
         self._room.set()
 
@@ -97,16 +107,19 @@ class EventStream(Response):
         feeds: Sequence[tuple[str, Options]],
         since: Since | None,
         slow_s: float,
+        subject: str,
         ends_in_s: float | None,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
+        self._subject = subject
         self._hub, self._feeds, self._since, self._slow_s, self._ends_in_s = hub, feeds, since, slow_s, ends_in_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one client."""
         wire = EventWire()
         client = Client(wire, self._slow_s)
+        client.subject = self._subject
         self._hub.join(client)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         tasks = [asyncio.create_task(each) for each in (client.run(), _watched(receive, wire))]
@@ -127,14 +140,27 @@ class EventStream(Response):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send_all(self, wire: EventWire, send: Send) -> None:
-        while body := await wire.taken():
-            # A connection that takes nothing holds this up: what comes meanwhile is conflated.
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        with contextlib.suppress(OSError):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        sending = asyncio.create_task(_sent(wire, send))
+        ended = asyncio.create_task(wire.ended())
+        try:
+            await asyncio.wait((sending, ended), return_when=asyncio.FIRST_COMPLETED)
+            # One that does not read gets no end of its stream either, and is not waited for.
+            await asyncio.wait((sending,), timeout=CLOSE_GRACE_S)
+        finally:
+            sending.cancel()
+            ended.cancel()
+            await asyncio.gather(sending, ended, return_exceptions=True)
 
     def _answer(self) -> bytes:
         return reply("subscribed", feeds=[feed for feed, _ in self._feeds])
+
+
+async def _sent(wire: EventWire, send: Send) -> None:
+    while body := await wire.taken():
+        # A connection that takes nothing holds this up: what comes meanwhile is conflated.
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+    with contextlib.suppress(OSError):
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _watched(receive: Receive, wire: EventWire) -> None:

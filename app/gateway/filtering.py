@@ -58,13 +58,17 @@ def compiled(feed: str, text: str) -> Filter:
 
 
 def fitted(feed: str, options: Options) -> Options:
-    """The options as the feed takes them, equal filters written equally. Raises `ProtocolError` where it does not."""
+    """The options as the feed takes them, equal filters equal however they are written.
+
+    Raises `ProtocolError` where the feed does not take them.
+    """
+    text = options.filter
+    if isinstance(text, Filter):
+        return options
     if not is_scan(feed):
         if options.sort is not None:
             raise ProtocolError("bad_sort", f"sort: only scans ({SCAN}) are sorted by the gateway, {feed} is none")
-        if options.filter is None:
-            return options
-        return msgspec.structs.replace(options, filter=compiled(feed, options.filter).text)
+        return options if text is None else msgspec.structs.replace(options, filter=compiled(feed, text))
     if is_pattern(feed):
         raise ProtocolError("bad_feed", f"feed: expected the name of one scan, was the pattern {feed}")
     if options.limit is not None and options.limit > MAX_ROWS:
@@ -72,8 +76,8 @@ def fitted(feed: str, options: Options) -> Options:
     sort = options.sort or "symbol"
     if sort != "symbol" and sort != "-symbol" and _QUOTE.get(sort.removeprefix("-")) in (None, "string"):
         raise ProtocolError("bad_sort", f"sort: expected symbol or a field of numbers, with - for falling, was {sort}")
-    condition = compiled(feed, options.filter or "true")
-    return msgspec.structs.replace(options, filter=condition.text, sort=sort, limit=options.limit or DEFAULT_ROWS)
+    condition = compiled(feed, text or "true")
+    return msgspec.structs.replace(options, filter=condition, sort=sort, limit=options.limit or DEFAULT_ROWS)
 
 
 @lru_cache(maxsize=1000)
@@ -81,9 +85,9 @@ def _compiled(text: str, schema: tuple[tuple[str, object], ...]) -> Filter:
     return compile_filter(text, dict(schema))  # type: ignore[arg-type]
 
 
-def matching(feed: str, text: str, rows: list[RawRow]) -> list[RawRow]:
-    """The rows of a list that match a filter."""
-    condition, schema = compiled(feed, text), schema_for(feed)
+def matching(feed: str, condition: Filter, rows: list[RawRow]) -> list[RawRow]:
+    """The rows of a list feed that match a filter over them."""
+    schema = schema_for(feed)
     assert schema is not None
     values = [{name: _value(row, name, schema[name]) for name in condition.fields} for row in rows]
     chosen = condition.matches_rows(values, schema)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.market.filters import Filter
+
 #: Messages of clients are small: a login, a feed's name, a filter. A frame above it is closed with 1009.
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FEED_LENGTH = 256
@@ -67,8 +69,8 @@ class Options(msgspec.Struct, frozen=True):
     `limit` keeps the first entries of a list, `fields` only these of each row (in this order),
     `max_rate` sends at most so many states a second, the newest wins. `envelope` wraps each document
     as `{"feed", "epoch", "offset", "data"}`. `mode` "delta" sends a snapshot, then only what changed.
-    `filter` keeps the rows that match, `sort` orders those of a scan; `encoding` "msgpack" sends binary
-    messages.
+    `filter` keeps the rows that match: a text that is judged when the feed is known, then the filter;
+    `sort` orders the rows of a scan; `encoding` "msgpack" sends binary messages.
     """
 
     limit: int | None = None
@@ -76,7 +78,7 @@ class Options(msgspec.Struct, frozen=True):
     max_rate: float | None = None
     envelope: bool = False
     mode: Literal["state", "delta"] = "state"
-    filter: str | None = None
+    filter: str | Filter | None = None
     sort: str | None = None
     encoding: Literal["json", "msgpack", "event-stream"] = "json"
 

@@ -10,10 +10,11 @@ from app.gateway.client import Client
 from app.gateway.deltas import DeltaLog
 from app.gateway.documents import RawRow, array, encode_row
 from app.gateway.feeds import QUOTES
-from app.gateway.filtering import DEFAULT_ROWS, compiled
+from app.gateway.filtering import DEFAULT_ROWS
 from app.gateway.protocol import Options, Since
 from app.gateway.scans import Market, Scan
 from app.gateway.view import Record, View
+from app.market.filters import Filter
 
 #: Changed rows are handed to the scans this often: a trader sees no difference, the columns are read less often.
 EVALUATE_S = 0.25
@@ -24,8 +25,9 @@ class ScanChannel(Channel):
 
     def __init__(self, name: str, options: Options, view: View, market: Market) -> None:
         super().__init__(name, options, view)
-        condition = compiled(name, options.filter or "true")
-        self.scan = Scan(market, condition, options.sort or "symbol", options.limit or DEFAULT_ROWS)
+        if not isinstance(options.filter, Filter):
+            raise TypeError(f"expected options that `fitted` made for {name}, was {options}")
+        self.scan = Scan(market, options.filter, options.sort or "symbol", options.limit or DEFAULT_ROWS)
         self._log_of_scan = DeltaLog()
         self._version = 0
         self.scan.advance()

@@ -53,7 +53,7 @@ def encoded(values: Iterable[Any], kind: Kind, codes: Codes) -> Vector:
 
 
 class Filter:
-    """A condition on a row; equal ones have equal `text`.
+    """A condition on a row; equal ones have equal `text`, which may be longer than a filter's text can be.
 
     `fields` are those that it looks at.
     """
@@ -62,6 +62,12 @@ class Filter:
         self.fields = check_filter(node, schema)
         self.text = written(node)
         self._evaluate = _Compiler(schema).truth(node)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Filter) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     def matches(self, columns: Columns, codes: Codes, count: int) -> Mask:
         """Which of `count` rows match; the columns of `fields` have to be there."""

@@ -52,7 +52,8 @@ def batched_app(
         "recovery_consistency_check": False,
         "broker_session_timeout": session_timeout_ms / 1000,
         "broker_heartbeat_interval": session_timeout_ms / 4000,
-        "broker_request_timeout": 30.0,
+        # Faust refuses a session that outlasts a request.
+        "broker_request_timeout": max(30.0, session_timeout_ms / 1000),
         "broker_rebalance_timeout": 15.0,
         "broker_max_poll_interval": 120.0,
         "broker_commit_interval": 1.0,

@@ -45,10 +45,12 @@ class Platform:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
             return await client.get(self.urls[name] + path)
 
-    async def ready(self, name: str, timeout_s: float = 60.0) -> dict[str, Any]:
+    async def ready(self, name: str, timeout_s: float = 100.0) -> dict[str, Any]:
         """Until a process says that it is ready; what it says."""
+        said = "nothing yet"
 
         async def is_ready() -> dict[str, Any] | None:
+            nonlocal said
             process = self.processes[name]
             assert process.poll() is None, f"{name} ended:\n{self.log(name)[-3000:]}"
             if name not in self.urls and (found := re.search(r"http://127\.0\.0\.1:\d+(?=/metrics)", self.log(name))):
@@ -60,9 +62,13 @@ class Platform:
             except httpx.TransportError:
                 return None
             body: dict[str, Any] = answer.json()
+            said = answer.text
             return body if answer.status_code == 200 else None
 
-        return await eventually(is_ready, timeout_s=timeout_s) or {}
+        try:
+            return await eventually(is_ready, timeout_s=timeout_s) or {}
+        except AssertionError as error:
+            raise AssertionError(f"{name} is not ready: {error}; it said {said}\n{self.log(name)[-3000:]}") from None
 
     def stop(self) -> None:
         """End all in order, by force where one does not."""

@@ -5,11 +5,9 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
-from tests.page_stack import PAGE_MARKS, market, publish, shot, symbols, widget
+from tests.page_stack import COMPARED, PAGE_MARKS, market, publish, shot, symbols, widget
 
 pytestmark = PAGE_MARKS
-#: Rows that a board shows at first.
-ROWS = 50
 
 
 async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
@@ -23,14 +21,14 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     assert answer is not None
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     for board, order in first.items():
-        await expect(symbols(page, board)).to_have_text(order[:ROWS])
+        await expect(symbols(page, board)).to_have_text(order[:COMPARED])
     await expect(page.locator(".light")).to_have_text("Live")
     await expect(page.locator(".strip")).to_contain_text("Market open")
     await expect(page.locator(".strip")).to_contain_text("10:00:01")
     second = await publish(page_tables, market(2))
     for board, order in second.items():
-        assert order[:ROWS] != first[board][:ROWS]
-        await expect(symbols(page, board)).to_have_text(order[:ROWS])
+        assert order[:COMPARED] != first[board][:COMPARED]
+        await expect(symbols(page, board)).to_have_text(order[:COMPARED])
     await shot(page, "page-boards")
 
     await page.locator("body").press("Space")
@@ -39,9 +37,9 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     third = await publish(page_tables, market(3))
     await expect(page.locator("[data-board=top_volume] .count")).to_contain_text("updates waiting")
     await expect(pause).to_contain_text("waiting")
-    assert await symbols(page, "top_volume").all_inner_texts() == second["top_volume"][:ROWS]
+    assert await symbols(page, "top_volume").all_inner_texts() == second["top_volume"][:COMPARED]
     await pause.click()
-    await expect(symbols(page, "top_volume")).to_have_text(third["top_volume"][:ROWS])
+    await expect(symbols(page, "top_volume")).to_have_text(third["top_volume"][:COMPARED])
 
     own_gateway.stop()
     await expect(page.locator(".light")).to_have_attribute("data-state", "lost")
@@ -49,7 +47,7 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     own_gateway.start()
     fourth = await publish(page_tables, market(4))
     await expect(page.locator(".light")).to_have_text("Live", timeout=40_000)
-    await expect(symbols(page, "top_gappers")).to_have_text(fourth["top_gappers"][:ROWS])
+    await expect(symbols(page, "top_gappers")).to_have_text(fourth["top_gappers"][:COMPARED])
     assert errors == []
 
 
@@ -86,7 +84,7 @@ async def test_a_phone_shows_everything_within_its_width(
     order = await publish(page_tables, market(7))
     page = await chromium.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
     await page.goto(page_gateway.url)
-    await expect(symbols(page, "top_volume")).to_have_text(order["top_volume"][:ROWS])
+    await expect(symbols(page, "top_volume")).to_have_text(order["top_volume"][:COMPARED])
     await page.locator(f"[data-board=top_volume] tr[data-symbol={order['top_volume'][0]}]").tap()
     await expect(widget(page, "symbol").locator(".last")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -110,7 +108,7 @@ async def test_a_gateway_with_a_key_asks_for_it(
         await expect(form).to_contain_text("not accepted")
         await form.get_by_label("API key").fill("secret-of-the-house")
         await form.get_by_role("button").click()
-        await expect(symbols(page, "top_volume")).to_have_text(order["top_volume"][:ROWS])
+        await expect(symbols(page, "top_volume")).to_have_text(order["top_volume"][:COMPARED])
         await expect(form).to_have_count(0)
     finally:
         process.stop()

@@ -27,12 +27,16 @@ def start(log: Path, command: str, settings: Settings) -> psutil.Popen:
         )
 
 
-@pytest.mark.parametrize("command", ["simulate", "gateway"])
-async def test_a_process_is_well_while_it_answers(tmp_path: Path, broker_url: str, command: str) -> None:
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", ["simulate", "gateway", "worker"])
+async def test_a_process_is_well_while_it_answers(
+    tmp_path: Path, broker_url: str, redis_url: str, unique: str, command: str
+) -> None:
     await ensure_topics(broker_url, ALL_TOPICS, 4)
     settings = Settings.load(
-        kafka_bootstrap_servers=broker_url, http_port=free_port(), simulator_port=free_port(), symbols=5
-    )
+        kafka_bootstrap_servers=broker_url, redis_url=redis_url, partitions=4, app_id=unique, symbols=5,
+        http_port=free_port(), simulator_port=free_port(), worker_http_port=free_port(),
+    )  # fmt: skip
     assert amiss([], settings) == "no command of tapereader runs here"
     process = start(tmp_path / "log", command, settings)
     try:
@@ -50,12 +54,10 @@ async def test_a_process_is_well_while_it_answers(tmp_path: Path, broker_url: st
 
 
 def test_what_has_no_place_to_ask_is_well_while_it_runs(tmp_path: Path) -> None:
-    process = psutil.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", "tapereader", "topics"], stdin=-1)
-    try:
+    waiting = [sys.executable, "-c", "import sys; sys.stdin.read()", "tapereader", "topics"]
+    with psutil.Popen(waiting, stdin=subprocess.PIPE) as process:
         assert amiss([process], Settings.load()) is None
-    finally:
-        process.kill()
-        process.wait(10)
+        process.stdin.close()
 
 
 def test_the_command_ends_with_1_and_says_why() -> None:

@@ -77,7 +77,7 @@ async def test_several_feeds_come_in_one_stream(gateway: GatewayProcess, tables:
 
 async def test_who_comes_back_gets_what_it_missed(gateway: GatewayProcess, tables: Tables, unique: str) -> None:
     board = f"board_{unique}"
-    wanted = {"feed": f"scanners:{board}", "mode": "delta", "fields": "close"}
+    wanted: dict[str, Any] = {"feed": f"scanners:{board}", "mode": "delta", "fields": "close"}
     await tables.board(board, [quote_row("AAA", close=1.0)])
     async with stream(gateway, **wanted) as events:
         snapshot = await events.next()

@@ -1,5 +1,6 @@
 """The workspace in a real Chromium: widgets are added, moved, resized and removed; layouts are kept and shared."""
 
+import re
 from typing import Any
 
 from playwright.async_api import Browser, Locator, Page, expect
@@ -86,8 +87,9 @@ async def test_a_layout_goes_by_link_and_is_kept_only_when_one_says_so(
     page = await open_page(chromium, page_gateway.url)
     await page.get_by_role("button", name="Layouts").click()
     await page.get_by_role("button", name="All widgets").click()
+    await expect(page.locator("[data-widget]")).to_have_count(8)
+    await expect(page.get_by_label("Link to this layout")).to_have_value(re.compile("#layout="))
     link = await page.get_by_label("Link to this layout").input_value()
-    assert "#layout=" in link
     assert len(link) < 1500
     await page.keyboard.press("Escape")
     await expect(page.locator("[data-widget]")).to_have_count(8)

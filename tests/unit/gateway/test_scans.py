@@ -114,7 +114,6 @@ def test_equal_filters_are_one_scan_however_they_are_written() -> None:
 
 
 def test_the_rows_of_a_board_are_filtered_by_their_rank_too() -> None:
+    feed = "scanners:top_volume"
     board = rows(json.dumps([{"rank": 1, **quote_row("A")}, {"rank": 2, **quote_row("B")}]).encode())
-    assert [bytes(row["symbol"]) for row in matching("scanners:top_volume", "rank > 1 and close > 1", board)] == [
-        b'"B"'
-    ]
+    assert [bytes(row["symbol"]) for row in matching(feed, compiled(feed, "rank > 1 and close > 1"), board)] == [b'"B"']

@@ -36,6 +36,9 @@ class Pipe:
     def close(self, code: int, reason: str) -> None:
         self.closed = code
 
+    def notify(self, payload: bytes) -> None:
+        self.write(text_frame(payload))
+
     def block(self) -> None:
         self._writable.clear()
 
@@ -82,5 +85,5 @@ async def test_a_client_that_takes_nothing_is_closed_as_slow_and_its_queue_dropp
 
 def test_codes_say_whether_to_come_back() -> None:
     final = {code for code in Close if code >= 4500}
-    assert final == {Close.UNAUTHORIZED, Close.INVALID_KEY}
+    assert final == {Close.UNAUTHORIZED, Close.INVALID_KEY, Close.INVALID_TOKEN, Close.EXPIRED_TOKEN}
     assert all(code.reason for code in Close)

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { encodeLayout, TEMPLATES } from "./layout";
+import { encodeLayout, type Layout, TEMPLATES } from "./layout";
 import { useObservable } from "./observable";
 import type { Page } from "./page";
 import { OFFERS } from "./registry";
@@ -57,11 +57,13 @@ function Layouts({ page, close }: Props) {
   const { workspace } = page;
   useObservable(workspace);
   const [name, setName] = useState("");
-  const [link, setLink] = useState("");
+  const [made, setMade] = useState<{ layout: Layout; link: string } | null>(null);
   const [copied, setCopied] = useState("");
   useEffect(() => {
-    void encodeLayout(workspace.layout).then((part) => setLink(`${location.origin}${location.pathname}#layout=${part}`));
+    const { layout } = workspace;
+    void encodeLayout(layout).then((part) => setMade({ layout, link: `${location.origin}${location.pathname}#layout=${part}` }));
   }, [workspace.layout]);
+  const link = made?.layout === workspace.layout ? made.link : "";
   const save = (event: Event) => {
     event.preventDefault();
     if (name.trim()) workspace.saveAs(name.trim().slice(0, 60));

@@ -2,7 +2,7 @@
 
 import { Observable } from "./observable";
 import { DeltaState, type Message, type Row } from "./rows";
-import { type Follower, Socket, type Wanted } from "./socket";
+import type { Follower, Socket, Wanted } from "./socket";
 
 /** How long a row counts as new, and a change of rank is shown. */
 const RECENT_MS = 4000;
@@ -27,7 +27,7 @@ export class Feed extends Observable implements Follower {
   private latest: unknown = null;
   private options: Wanted;
 
-  constructor(readonly name: string, wanted: Wanted, readonly socket: Socket, private readonly paused: () => boolean) {
+  constructor(readonly name: string, wanted: Wanted, private readonly socket: Socket, private readonly paused: () => boolean) {
     super();
     this.options = { ...wanted };
   }
@@ -45,11 +45,6 @@ export class Feed extends Observable implements Follower {
     this.accepted = error === null;
     this.error = error;
     this.changed();
-  }
-
-  /** Whether a widget with these options can use this feed too. */
-  fits(wanted: Wanted): boolean {
-    return wanted.mode === this.options.mode && wanted.filter === this.options.filter && wanted.sort === this.options.sort;
   }
 
   /** Ask for more where a widget wants more. */
@@ -111,27 +106,25 @@ export class Feed extends Observable implements Follower {
 /** All feeds of the page. */
 export class Feeds extends Observable {
   paused = false;
-  private readonly feeds = new Set<Feed>();
-  private readonly sockets: Socket[];
+  private readonly feeds = new Map<string, Feed>();
 
-  constructor(readonly main: Socket, private readonly another: () => Socket) {
+  constructor(private readonly socket: Socket) {
     super();
-    this.sockets = [main];
   }
 
-  /** Follow a feed; `release` it when it is not shown any more. */
+  /** Follow a feed, shared with all that follow the name; `release` it when it is not shown any more. */
   follow(name: string, wanted: Wanted): Feed {
-    for (const feed of this.feeds) {
-      if (feed.name !== name || !feed.fits(wanted)) continue;
-      feed.users += 1;
-      if (feed.widen(wanted)) feed.socket.follow(name, feed);
-      return feed;
+    const found = this.feeds.get(name);
+    if (found) {
+      found.users += 1;
+      if (found.widen(wanted)) this.socket.follow(name, found);
+      return found;
     }
-    const feed = new Feed(name, wanted, this.socketFor(name), () => this.paused);
+    const feed = new Feed(name, wanted, this.socket, () => this.paused);
     feed.users = 1;
     feed.listen(() => this.changed());
-    this.feeds.add(feed);
-    feed.socket.follow(name, feed);
+    this.feeds.set(name, feed);
+    this.socket.follow(name, feed);
     return feed;
   }
 
@@ -139,32 +132,22 @@ export class Feeds extends Observable {
   release(feed: Feed): void {
     feed.users -= 1;
     if (feed.users > 0) return;
-    this.feeds.delete(feed);
-    feed.socket.leave(feed.name);
+    this.feeds.delete(feed.name);
+    this.socket.leave(feed.name);
   }
 
   /** Freeze what is shown, or show what came in meanwhile. */
   pause(paused: boolean): void {
     this.paused = paused;
-    if (!paused) for (const feed of this.feeds) feed.catchUp();
+    if (!paused) for (const feed of this.feeds.values()) feed.catchUp();
     this.changed();
   }
 
   /** How many updates wait for the end of the pause. */
   waiting(): number {
     let sum = 0;
-    for (const feed of this.feeds) sum += feed.waiting;
+    for (const feed of this.feeds.values()) sum += feed.waiting;
     return sum;
-  }
-
-  /** A second filter on the same feed needs a connection of its own: names are a connection's. */
-  private socketFor(name: string): Socket {
-    const free = this.sockets.find((socket) => !socket.follows(name));
-    if (free) return free;
-    const made = this.another();
-    this.sockets.push(made);
-    made.retryNow();
-    return made;
   }
 }
 

@@ -1,6 +1,36 @@
-// What components listen to: changes are told at most once a frame.
+// What components listen to: changes are told at most once a frame, and not all in the same one.
 
 import { useEffect, useReducer } from "preact/hooks";
+
+/** What is drawn in a frame ends after so long; the rest waits for the next one. */
+const BUDGET_MS = 8;
+
+const queue: Observable[] = [];
+let asked = false;
+
+function ask(): void {
+  if (asked) return;
+  asked = true;
+  requestAnimationFrame((begin) => drain(Math.max(begin, performance.now())));
+}
+
+function drain(begin: number): void {
+  const next = queue.shift();
+  if (!next) {
+    asked = false;
+    return;
+  }
+  next.tell();
+  // Components are drawn in microtasks that were queued before this one: the time counts them.
+  queueMicrotask(() => {
+    if (performance.now() - begin < BUDGET_MS) {
+      drain(begin);
+      return;
+    }
+    asked = false;
+    if (queue.length) ask();
+  });
+}
 
 /** Something components can listen to; listeners run at most once a frame. */
 export class Observable {
@@ -15,10 +45,14 @@ export class Observable {
   changed(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    requestAnimationFrame(() => {
-      this.scheduled = false;
-      for (const listener of [...this.listeners]) listener();
-    });
+    queue.push(this);
+    ask();
+  }
+
+  /** Run the listeners now. */
+  tell(): void {
+    this.scheduled = false;
+    for (const listener of [...this.listeners]) listener();
   }
 }
 

@@ -5,8 +5,8 @@ import type { Row } from "./rows";
 import type { Sorting } from "./settings";
 
 /** Rows below this number are all drawn; of more only those that can be seen. */
-export const DRAW_ALL = 60;
-const MARGIN = 12;
+export const DRAW_ALL = 24;
+const MARGIN = 6;
 
 /** The rows by a column, unknown values last; null leaves them as they are. */
 export function sorted(rows: Row[], sorting: Sorting | null, columns: Column[]): Row[] {

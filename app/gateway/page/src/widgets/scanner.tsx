@@ -9,11 +9,10 @@ import type { RestError } from "../rest";
 import type { Sorting } from "../settings";
 import { Table } from "../table";
 import { TableMenu } from "../tablemenu";
-import { check, type Fault, type Preset, presets } from "../filters";
+import { check, type Fault, type Preset, presets, scanFeed } from "../filters";
 import { searched } from "./board";
 
 const COLUMNS = ["close", "pct_change", "accumulated_volume", "relative_volume", "free_float"];
-const FEED = "scan:quotes";
 
 /** The symbols that match the filter now; those that begin to match flash. */
 export function ScannerWidget(props: WidgetProps) {
@@ -25,7 +24,7 @@ export function ScannerWidget(props: WidgetProps) {
   const columns = pick(QUOTE_COLUMNS, settings.columns ?? COLUMNS);
   const fields = [...new Set(["end_timestamp", ...fieldsOf(columns)])].sort();
   const sort = settings.sort ?? { field: "pct_change", falling: true };
-  const feed = useFeed(page, filter ? FEED : null, { mode: "delta", filter, sort: best(sort), limit: settings.rows ?? 50, fields, max_rate: 4 });
+  const feed = useFeed(page, filter ? scanFeed(filter, best(sort)) : null, { mode: "delta", filter, sort: best(sort), limit: settings.rows ?? 50, fields, max_rate: 4 });
   useObservable(page.choices, page.status, page.feeds);
   useEffect(() => {
     if (feed) feed.onEnter = (symbols) => page.announcer.say(`${title}: ${symbols.length} new, ${symbols.slice(0, 3).join(", ")}`);
@@ -62,10 +61,10 @@ function FilterForm(props: WidgetProps) {
   useEffect(() => {
     presets(page.rest).then(setKnown, (error: RestError) => setKnown(error.missing ? "This gateway has no presets." : error.message));
   }, [page.connected]);
-  const use = async (filter: string, title: string) => {
+  const use = async (filter: string, title: string, sort: Sorting | null = placed.settings.sort ?? null) => {
     const found = filter.trim() ? await check(page.rest, filter) : null;
     setFault(found);
-    if (!found) change({ filter: filter.trim(), title });
+    if (!found) change({ filter: filter.trim(), title, sort });
     else if (found.position !== null) input.current?.setSelectionRange(found.position, found.position + 1);
   };
   const id = `filter-${placed.id}`;
@@ -73,7 +72,7 @@ function FilterForm(props: WidgetProps) {
     <form class="filter" onSubmit={(event) => { event.preventDefault(); void use(text, ""); }}>
       <select aria-label="Preset" value="" onChange={(event) => {
         const preset = Array.isArray(known) ? known.find((each) => each.name === event.currentTarget.value) : undefined;
-        if (preset) void use(preset.filter, preset.title);
+        if (preset) void use(preset.filter, preset.title, { field: preset.sort.replace(/^-/, ""), falling: preset.sort.startsWith("-") });
       }}>
         <option value="">{typeof known === "string" ? known : "Presets"}</option>
         {Array.isArray(known) && known.map((each) => <option key={each.name} value={each.name} title={each.description}>{each.title}</option>)}

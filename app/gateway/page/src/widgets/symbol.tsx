@@ -60,6 +60,7 @@ function Detail({ page, symbol, candle_s }: DetailProps) {
   const best = useFeed(page, `nbbo:${symbol}`, { max_rate: 8 });
   const range = useFeed(page, `daily_range:${symbol}`, { max_rate: 2 });
   const halt = useFeed(page, `halt:${symbol}`, { max_rate: 2 });
+  const tradeWindow = useFeed(page, `tta:${symbol}:widget`, { max_rate: 1 });
   const row = rowOf(quote);
   const prints = usePrints(page, symbol, row);
   const halted = number(rowOf(halt) ?? { symbol }, "halted_since");
@@ -70,6 +71,7 @@ function Detail({ page, symbol, candle_s }: DetailProps) {
       <Chart page={page} symbol={symbol} prints={prints.prints} candle_s={candle_s} />
       {row && <Ranges row={rowOf(range)} last={number(row, "close")} />}
       {row && <Facts row={row} />}
+      <Flow row={rowOf(tradeWindow)} />
       <Tape trades={prints.trades} fault={prints.fault} asked={prints.asked} />
     </div>
   );
@@ -141,6 +143,29 @@ function Facts({ row }: { row: Row }) {
     ["Previous high", price(get("prev_day_high"))], ["Previous low", price(get("prev_day_low"))],
   ];
   return <dl class="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd class={value === UNKNOWN ? "flat" : ""}>{value}</dd></div>)}</dl>;
+}
+
+/** The last trades in figures: their pace, and which side they took. */
+function Flow({ row }: { row: Row | null }) {
+  const [trades, span] = row ? [number(row, "trade_count"), number(row, "time_span_ms")] : [null, null];
+  if (!row || trades === null) return null;
+  const rate = number(row, "trades_per_minute") ?? (span ? trades / (span / 60_000) : null);
+  const usual = number(row, "relative_trade_rate");
+  const [bid, ask] = [number(row, "bid_volume"), number(row, "ask_volume")];
+  const bought = bid !== null && ask !== null && bid + ask > 0 ? ask / (bid + ask) : null;
+  return (
+    <dl class="facts flow-of-trades">
+      <div><dt title="Trades a minute, and how many times the usual that is">Trades/min</dt><dd>{rate === null ? UNKNOWN : shares(Math.round(rate), true)}{usual !== null && <small> {times(usual)}</small>}</dd></div>
+      <div><dt>Largest</dt><dd>{shares(number(row, "max_size"))}</dd></div>
+      {bought !== null && (
+        <div class="sides">
+          <dt>At bid <b class="down">{shares(bid)}</b></dt>
+          <dd class="split" aria-hidden="true"><i style={{ width: `${((1 - bought) * 100).toFixed(1)}%` }} /></dd>
+          <dt>At ask <b class="up">{shares(ask)}</b></dt>
+        </div>
+      )}
+    </dl>
+  );
 }
 
 const TAPE_ROWS = 60;
