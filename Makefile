@@ -8,7 +8,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check chart-tools chart format bench bench-engine differential clean
+.PHONY: calendar help setup run test check chart-tools chart format bench bench-engine differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ chart-tools: setup ## build what checks the Helm chart into .tools: some minutes
 chart: chart-tools ## write what is generated of the Helm chart: its topics and its README
 	@.venv/bin/tapereader topics list --json > helm/files/topics.json
 	@.venv/bin/python -m tests.chart_tools readme
+
+calendar: setup ## write the exchange's days from exchange_calendars, after an update of it
+	@.venv/bin/python -m tests.exchange_days
 
 format: setup ## put the code into the format that `check` wants
 	@$(RUN) ruff format .
