@@ -36,7 +36,8 @@ def rows(count: int, random: np.random.Generator) -> list[tuple[bytes, bytes]]:
         close, move = float(random.uniform(0.5, 400)), float(random.normal(0, 6))
         row = QuoteRow(
             f"S{number:05d}", "2026-11-20", True, 100.0, float(random.lognormal(12, 2)), close, close, close * 0.99,
-            close, close * 1.01, close * 0.98, close, 50.0, 1, 2, prev_day_close=close / (1 + move / 100), avg_volume=1e6,
+            close, close * 1.01, close * 0.98, close, 50.0, 1, 2,
+            prev_day_close=close / (1 + move / 100), avg_volume=1e6,
             free_float=float(random.lognormal(17, 1.5)), change=close * move / 100, pct_change=move,
             pct_change_since_open=move / 2, relative_volume=float(random.lognormal(0, 1)), pct_open_gap=move,
         )  # fmt: skip

@@ -30,14 +30,9 @@ async def test_feeds_clients_lag_and_dead_letters(
         async with http.stream("GET", "/api/stream?feed=quote:AAPL&limit=3") as followed:
             assert followed.status_code == 200
             await anext(followed.aiter_lines())
-            feeds = (await http.get("/api/operator/feeds")).json()["feeds"]
-            assert feeds == [
-                {
-                    "feed": "quote:AAPL",
-                    "options": {"limit": 3, "envelope": True, "encoding": "event-stream"},
-                    "clients": 1,
-                }
-            ]
+            (feed,) = (await http.get("/api/operator/feeds")).json()["feeds"]
+            assert (feed["feed"], feed["clients"]) == ("quote:AAPL", 1)
+            assert feed["options"] == {"limit": 3, "envelope": True, "encoding": "event-stream"}
             (client,) = (await http.get("/api/operator/clients")).json()["clients"]
             assert (client["subject"], client["feeds"]) == ("anyone", 1)
         lag = (await http.get("/api/operator/lag")).json()
@@ -76,9 +71,8 @@ async def test_a_worker_is_asked_to_end_and_nothing_else_is(
 
 
 async def test_the_operators_page_shows_it(chromium: Browser, own_gateway: GatewayProcess, page_tables: Tables) -> None:
-    await page_tables.put(
-        DEAD_LETTERS, "AAPL", {"topic": "massive.trades", "partition": 0, "offset": 1, "reason": "bad"}
-    )
+    letter = {"topic": "massive.trades", "partition": 0, "offset": 1, "reason": "bad"}
+    await page_tables.put(DEAD_LETTERS, "AAPL", letter)
     page = await chromium.new_page(viewport={"width": 1200, "height": 900})
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
