@@ -7,13 +7,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from app import clock
 from app.errors import StartupError
 from app.running import STATE_FILE, read_state
 
-__all__ = ["STATE_FILE", "down", "read_state", "remove_state", "write_state"]
+__all__ = ["STATE_FILE", "down", "read_state", "readiness", "remove_state", "write_state"]
 
 
 def write_state(data_dir: Path, state: dict[str, Any]) -> None:
@@ -23,6 +24,19 @@ def write_state(data_dir: Path, state: dict[str, Any]) -> None:
     owner = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
     draft.write_text(json.dumps(owner | state, indent=1), encoding="utf-8")
     draft.replace(path)
+
+
+def readiness(process: dict[str, Any]) -> str:
+    """What a running process says of itself: `running`, `ready`, or why it is not."""
+    url = process.get("url")
+    if url is None:
+        return "running"
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=1.0, trust_env=False)
+        reasons = answer.json().get("reasons", [])
+    except (httpx.HTTPError, ValueError):
+        return "running, does not answer"
+    return f"running, not ready: {'; '.join(reasons)}" if reasons else "ready"
 
 
 def remove_state(data_dir: Path) -> None:

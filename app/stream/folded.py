@@ -15,8 +15,9 @@ from app import clock
 from app.errors import OversizedError
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import from_record, from_undecodable
+from app.stream.folding import Flush
 from app.stream.partition import PartitionState
-from app.stream.table import BatchedTable, _Flush
+from app.stream.table import BatchedTable
 
 log = structlog.get_logger(__name__)
 Event = TypeVar("Event")
@@ -120,7 +121,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         first, second = batch.halves()
         return self._decoded(first, rejected) + self._decoded(second, rejected)
 
-    def _fold(self, state: PartitionState[bytes], batch: RecordBatch, events: list[Event | None]) -> list[_Flush]:
+    def _fold(self, state: PartitionState[bytes], batch: RecordBatch, events: list[Event | None]) -> list[Flush]:
         flushes = []
         folded = self.folded[state.partition]
         for start in range(0, len(events), self.most_records):
@@ -133,5 +134,5 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
             builder = self.build(state, changes)
             if builder is None:
                 raise OversizedError(f"{len(changes)} rows of {self.name}[{state.partition}] do not fit a record batch")
-            flushes.append(_Flush(state, builder, batch))
+            flushes.append(Flush(state, builder, batch))
         return flushes

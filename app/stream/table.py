@@ -21,34 +21,19 @@ from app.errors import ForeignWriteError, OversizedError, TapereaderError
 from app.stream import covers, internals
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable
-from app.stream.instruments import TableInstruments, received_ns
+from app.stream.folding import Flush, Fold, Folding
+from app.stream.instruments import TableInstruments
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.store import PartitionedStore
 from app.stream.under_way import UnderWay
-from app.stream.view import PartitionView
 from app.stream.watchdog import end_soon
 
 log = structlog.get_logger(__name__)
 Row = TypeVar("Row")
-Fold = Callable[[PartitionView[Row], RecordBatch], None]
 
 #: Flushes under way per partition before a fold waits for the oldest. One keeps the broker busy
 #: while the next batch is folded; more only defer the acknowledgement.
 MAX_FLUSHES_UNDER_WAY = 4
-
-
-class _Flush:
-    """A flush under way: its record batch, then what Kafka said of it."""
-
-    __slots__ = ("builder", "future", "made_ns", "received_ns", "records", "state", "trace")
-
-    def __init__(
-        self, state: PartitionState[Any], builder: RecordBatchBuilder, batch: RecordBatch | None = None
-    ) -> None:
-        self.state, self.builder, self.records = state, builder.builder, builder.records
-        self.future: Any = None
-        self.made_ns, self.trace = clock.wall_ns(), tracing.current_header()
-        self.received_ns = None if batch is None else received_ns(batch)
 
 
 class BatchedTable(faust.Table, Generic[Row]):
@@ -125,7 +110,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         if state is None or (message is not None and message.generation_id != self.app.consumer_generation_id):
             return {}
         pending = batch.since(state.covered.get(batch.topic))
-        folding = _Folding(self, state, function)
+        folding = Folding(self, state, function)
         if len(pending):
             started_s = clock.monotonic_s()
             with self.span_of(batch):
@@ -173,7 +158,7 @@ class BatchedTable(faust.Table, Generic[Row]):
             if builder is None:
                 raise OversizedError(f"{len(changes)} rows for {self.name}[{partition}] do not fit one record batch")
             self.apply(state, changes)
-            flush = _Flush(state, builder)
+            flush = Flush(state, builder)
         await self._send(partition, [flush], [], None)
 
     def build(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
@@ -197,7 +182,7 @@ class BatchedTable(faust.Table, Generic[Row]):
             else:
                 rows[key] = row
 
-    async def _send(self, partition: int, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+    async def _send(self, partition: int, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
         if not flushes and not letters:
             return
         if message is not None:
@@ -223,7 +208,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         task.add_done_callback(self._completions.discard)
         await under_way.fewer_than(MAX_FLUSHES_UNDER_WAY)
 
-    async def _complete(self, under_way: UnderWay, flushes: list[_Flush], letters: list[Letter], message: Any) -> None:
+    async def _complete(self, under_way: UnderWay, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
         left = len(flushes)
         try:
             if letters:
@@ -248,7 +233,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         end_soon()
         await self.crash(error)
 
-    def _check_place(self, flush: _Flush, offset: int) -> None:
+    def _check_place(self, flush: Flush, offset: int) -> None:
         state = flush.state
         expected = state.next_changelog_offset
         if offset >= 0:
@@ -344,44 +329,3 @@ class BatchedTable(faust.Table, Generic[Row]):
                 log.warning("source_restarted", topic=topic, partition=state.partition, covered=offset, end=end)
                 del state.covered[topic]
                 state.restart = True
-
-
-class _Folding(Generic[Row]):
-    """One call of `fold`: halves what cannot be folded or does not fit until it can or does."""
-
-    def __init__(self, table: BatchedTable[Row], state: PartitionState[Row], function: "Fold[Row]") -> None:
-        self.table, self.state, self.function = table, state, function
-        self.changes: dict[str, Row | None] = {}
-        self.flushes: list[_Flush] = []
-        self.rejected: list[tuple[RecordBatch, Exception]] = []
-
-    def fold(self, batch: RecordBatch) -> None:
-        view = PartitionView(self.state.partition, self.state.rows)
-        try:
-            self.function(view, batch)
-        except Exception as error:
-            self._divide(batch, error)
-            return
-        before = self.state.covered.get(batch.topic)
-        self.state.covered[batch.topic] = batch.next_offset
-        if not view.changes:
-            return
-        builder = self.table.build(self.state, view.changes)
-        if builder is None:
-            if before is None:
-                del self.state.covered[batch.topic]
-            else:
-                self.state.covered[batch.topic] = before
-            self._divide(batch, OversizedError(f"its rows do not fit one record batch of {self.table.name}"))
-            return
-        self.table.apply(self.state, view.changes)
-        self.changes.update(view.changes)
-        self.flushes.append(_Flush(self.state, builder, batch))
-
-    def _divide(self, batch: RecordBatch, error: Exception) -> None:
-        if len(batch) == 1:
-            self.rejected.append((batch, error))
-            self.state.covered[batch.topic] = batch.next_offset
-            return
-        for half in batch.halves():
-            self.fold(half)

@@ -1,0 +1,82 @@
+"""Folding one batch into the rows of its partition: what changed, the flushes for it, what could not be folded."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from app import clock, tracing
+from app.errors import OversizedError
+from app.stream.batches import RecordBatch
+from app.stream.instruments import received_ns
+from app.stream.partition import PartitionState, RecordBatchBuilder
+from app.stream.view import PartitionView
+
+Row = TypeVar("Row")
+Fold = Callable[[PartitionView[Row], RecordBatch], None]
+
+
+class Writable(Protocol[Row]):
+    """The table as a fold sees it."""
+
+    name: str
+
+    def build(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
+        """The flush for some changes, None where it does not fit one record batch."""
+
+    def apply(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> None:
+        """Take the changes into the rows."""
+
+
+class Flush:
+    """A flush under way: its record batch, then what Kafka said of it."""
+
+    __slots__ = ("builder", "future", "made_ns", "received_ns", "records", "state", "trace")
+
+    def __init__(
+        self, state: PartitionState[Any], builder: RecordBatchBuilder, batch: RecordBatch | None = None
+    ) -> None:
+        self.state, self.builder, self.records = state, builder.builder, builder.records
+        self.future: Any = None
+        self.made_ns, self.trace = clock.wall_ns(), tracing.current_header()
+        self.received_ns = None if batch is None else received_ns(batch)
+
+
+class Folding(Generic[Row]):
+    """One call of `fold`: halves what cannot be folded or does not fit until it can or does."""
+
+    def __init__(self, table: "Writable[Row]", state: PartitionState[Row], function: Fold[Row]) -> None:
+        self.table, self.state, self.function = table, state, function
+        self.changes: dict[str, Row | None] = {}
+        self.flushes: list[Flush] = []
+        self.rejected: list[tuple[RecordBatch, Exception]] = []
+
+    def fold(self, batch: RecordBatch) -> None:
+        """Fold a batch, or what of it can be; `changes`, `flushes` and `rejected` grow by it."""
+        view = PartitionView(self.state.partition, self.state.rows)
+        try:
+            self.function(view, batch)
+        except Exception as error:
+            self._divide(batch, error)
+            return
+        before = self.state.covered.get(batch.topic)
+        self.state.covered[batch.topic] = batch.next_offset
+        if not view.changes:
+            return
+        builder = self.table.build(self.state, view.changes)
+        if builder is None:
+            if before is None:
+                del self.state.covered[batch.topic]
+            else:
+                self.state.covered[batch.topic] = before
+            self._divide(batch, OversizedError(f"its rows do not fit one record batch of {self.table.name}"))
+            return
+        self.table.apply(self.state, view.changes)
+        self.changes.update(view.changes)
+        self.flushes.append(Flush(self.state, builder, batch))
+
+    def _divide(self, batch: RecordBatch, error: Exception) -> None:
+        if len(batch) == 1:
+            self.rejected.append((batch, error))
+            self.state.covered[batch.topic] = batch.next_offset
+            return
+        for half in batch.halves():
+            self.fold(half)
