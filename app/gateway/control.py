@@ -10,6 +10,11 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 from app import topics
 from app.gateway.problems import Problem
@@ -53,14 +58,14 @@ class Operator:
         return {"worker": name, "restarting": True}
 
     async def lag(self) -> dict[str, Any]:
-        """How many records of each topic the workers have still to read, by the group's commits."""
+        """How many records of each topic the workers have still to read, by the group's commits; none before those."""
         access = KafkaAccess.of(self._settings)
         admin = AIOKafkaAdminClient(**access.options())
         consumer = AIOKafkaConsumer(**access.options("operator"), enable_auto_commit=False)
         try:
             await admin.start()
             await consumer.start()
-            committed: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(self._settings.app_id)
+            committed = await _committed(admin, self._settings.app_id)
             ends = await consumer.end_offsets(list(committed)) if committed else {}
         finally:
             await consumer.stop()
@@ -119,3 +124,12 @@ class Operator:
         except msgspec.DecodeError as error:
             letter = {"reason": f"not a dead letter: {error}"}
         return shown | letter
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, Any]:
+    """A group's commits; a broker that has never had a group has no coordinator yet, and no commits."""
+    try:
+        found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group)
+    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+        return {}
+    return found

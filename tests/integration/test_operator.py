@@ -29,7 +29,8 @@ async def test_feeds_clients_lag_and_dead_letters(
         assert refused.status_code == 400
         async with http.stream("GET", "/api/stream?feed=quote:AAPL&limit=3") as followed:
             assert followed.status_code == 200
-            await anext(followed.aiter_lines())
+            lines = followed.aiter_lines()
+            assert await anext(lines) == "retry: 1000"
             (feed,) = (await http.get("/api/operator/feeds")).json()["feeds"]
             assert (feed["feed"], feed["clients"]) == ("quote:AAPL", 1)
             assert feed["options"] == {"limit": 3, "envelope": True, "encoding": "event-stream"}
