@@ -45,8 +45,9 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     await expect(page.locator(".light")).to_have_attribute("data-state", "lost")
     await shot(page, "page-lost")
     own_gateway.start()
+    await expect(page.locator("main.disconnected")).to_have_count(0, timeout=60_000)
     fourth = await publish(page_tables, market(4))
-    await expect(page.locator(".light")).to_have_text("Live", timeout=40_000)
+    await expect(page.locator(".light")).to_have_text("Live", timeout=20_000)
     await expect(symbols(page, "top_gappers")).to_have_text(fourth["top_gappers"][:COMPARED])
     assert errors == []
 
