@@ -5,6 +5,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
+from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.page_stack import COMPARED, PAGE_MARKS, market, publish, shot, symbols, widget
 
 pytestmark = PAGE_MARKS
@@ -113,3 +114,25 @@ async def test_a_gateway_with_a_key_asks_for_it(
         await expect(form).to_have_count(0)
     finally:
         process.stop()
+
+
+async def test_people_sign_in_at_a_provider_and_out_again(
+    chromium: Browser, built_page: None, page_tables: Tables, broker_url: str, tmp_path: Path
+) -> None:
+    order = await publish(page_tables, market(9))
+    async with Provider().served() as provider:
+        process = GatewayProcess(
+            broker_url, tmp_path / "gateway.log", gateway_oidc_issuer=provider.issuer,
+            gateway_oidc_client_id=CLIENT_ID, gateway_oidc_client_secret=CLIENT_SECRET,
+        ).start()  # fmt: skip
+        try:
+            page = await chromium.new_page()
+            await page.goto(process.url)
+            await page.get_by_role("link", name="Sign in").click()
+            await expect(page.locator(".person")).to_contain_text("Ann Example")
+            await expect(symbols(page, "top_volume")).to_have_text(order["top_volume"][:COMPARED])
+            await page.get_by_role("button", name="Sign out").click()
+            await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+            await expect(page.locator("tbody th")).to_have_count(0)
+        finally:
+            process.stop()
