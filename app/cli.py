@@ -21,6 +21,8 @@ GROUPS = {
     "config": "app.commands_config:config_app",
     "topics": "app.commands_topics:topics_app",
     "cache": "app.commands_cache:cache_app",
+    "watch": "app.commands_watch:watch_app",
+    "get": "app.commands_watch:get_app",
     "contract": "app.commands_contract:contract_app",
     "dead-letters": "app.commands_dead_letters:dead_letters_app",
 }

@@ -38,6 +38,7 @@ UNDOCUMENTED = (
     r"|service|serviceMonitor|strimzi|tls))*$",
     r"\.resources\.",
     r"\.labels\.",
+    r"\.keys\.",
 )
 #: The module and the files in it that declare resources.
 DECLARATIONS = {

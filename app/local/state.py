@@ -12,8 +12,9 @@ import psutil
 
 from app import clock
 from app.errors import StartupError
+from app.running import STATE_FILE, read_state
 
-STATE_FILE = "up.json"
+__all__ = ["STATE_FILE", "down", "read_state", "readiness", "remove_state", "write_state"]
 
 
 def write_state(data_dir: Path, state: dict[str, Any]) -> None:
@@ -23,19 +24,6 @@ def write_state(data_dir: Path, state: dict[str, Any]) -> None:
     owner = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
     draft.write_text(json.dumps(owner | state, indent=1), encoding="utf-8")
     draft.replace(path)
-
-
-def read_state(data_dir: Path) -> dict[str, Any] | None:
-    """What a running `up` of this directory wrote; None where none runs."""
-    try:
-        state: dict[str, Any] = json.loads((data_dir.resolve() / STATE_FILE).read_text(encoding="utf-8"))
-        process = psutil.Process(int(state["pid"]))
-        # A process id is given again; the time at which its process was started is not.
-        same = abs(process.create_time() - float(state["started_at"])) < 2.0
-        ended = not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
-    return state if same and not ended else None
 
 
 def readiness(process: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 import httpx
 from aiokafka.errors import KafkaError
+from pydantic import SecretStr
 from rich.console import Console
 
 from app import clock, topics
@@ -50,6 +52,7 @@ class Up:
         #: Where each of our own processes answers `/readyz` and `/metrics`, by name.
         self.urls: dict[str, str] = {}
         self.stopping = asyncio.Event()
+        self._session_secret = settings.gateway_session_secret or SecretStr(secrets.token_hex(32))
 
     @property
     def address(self) -> str:
@@ -138,6 +141,7 @@ class Up:
 
     def _commands(self) -> list[tuple[str, str]]:
         commands = [("gateway", "gateway")]
+        commands += [(f"gateway-{number}", "gateway") for number in range(2, self.settings.gateways + 1)]
         commands += [(f"worker-{number}", "worker") for number in range(1, self.settings.workers + 1)]
         if self.settings.source is Source.SIMULATOR:
             commands.append(("simulator", "simulate"))
@@ -160,6 +164,8 @@ class Up:
                 "data_dir": self.data_dir,
                 "kafka_bootstrap_servers": self.settings.bootstrap_servers,
                 "redis_url": self.settings.redis_address,
+                # One for all gateways: a session is good at each of them.
+                "gateway_session_secret": self._session_secret,
                 "simulator_clock_file": self.settings.simulator_clock_file or self.data_dir / "simulator-clock",
             }
         )

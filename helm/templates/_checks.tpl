@@ -53,7 +53,13 @@
 {{- if and .gateway.auth.open .gateway.auth.existingSecret }}
 {{- fail "gateway.auth.open and gateway.auth.existingSecret are both set: let everyone in, or ask for the key" }}
 {{- end }}
-{{- if not (or .gateway.auth.open .gateway.auth.existingSecret) }}
+{{- $signIn := merge (dict) (.gateway.settings | default dict) (.settings | default dict) }}
+{{- $provided := or (hasKey $signIn "gateway_oidc_issuer") (hasKey $signIn "gateway_jwt_jwks_url") }}
+{{- $several := or .gateway.autoscaling.enabled (gt (int .gateway.replicas) 1) }}
+{{- if and (hasKey $signIn "gateway_oidc_issuer") $several (not (and .gateway.auth.existingSecret (get .gateway.auth.keys "gateway_session_secret"))) }}
+{{- fail "people sign in (gateway_oidc_issuer) at several gateways, and each would know its own sessions only: put a secret of 32 characters or more into gateway.auth.existingSecret and name its key in gateway.auth.keys.gateway_session_secret" }}
+{{- end }}
+{{- if not (or .gateway.auth.open .gateway.auth.existingSecret $provided) }}
 {{- fail "the gateway would be open to everyone who reaches it: set gateway.auth.existingSecret, or gateway.auth.open=true where that is meant" }}
 {{- end }}
 {{- if and (eq .topics.mode "strimzi") (not .topics.strimzi.cluster) }}

@@ -130,9 +130,21 @@ TAPEREADER_KAFKA_TLS_KEY_FILE: /etc/tapereader/kafka-tls/{{ . }}
 {{ include "tapereader.fromSecret" (list (printf "TAPEREADER_KAFKA_%s" (last $names)) .kafka.sasl.existingSecret .kafka.sasl.passwordKey) }}
 {{- end }}
 {{- if and (eq $component "gateway") .gateway.auth.existingSecret }}
-{{ include "tapereader.fromSecret" (list "TAPEREADER_GATEWAY_API_KEY" .gateway.auth.existingSecret .gateway.auth.existingSecretKey) }}
+{{- $secret := .gateway.auth.existingSecret }}
+{{- range $name, $key := .gateway.auth.keys }}
+{{- if $key }}
+{{ include "tapereader.fromSecret" (list (printf "TAPEREADER_%s" (upper $name)) $secret $key) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The key of the gateway's API key in its secret; empty: clients are told apart by something else, or not at all. */}}
+{{- define "tapereader.gatewayKey" -}}
+{{- if .Values.gateway.auth.existingSecret -}}
+{{ get .Values.gateway.auth.keys "gateway_api_key" }}
+{{- end -}}
 {{- end }}
 
 {{/* `env` and `envFrom` of a component's container: (list root component). */}}

@@ -28,8 +28,9 @@ WITHOUT_PROTECTION = ("replay",)
 OWN_CRDS = Path(__file__).parent / "crds"
 
 
+@pytest.mark.parametrize("version", ["1.27", "1.30"])
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_kubernetes_knows_every_field_of_every_resource(name: str, tmp_path: Path) -> None:
+def test_kubernetes_knows_every_field_of_every_resource(name: str, version: str, tmp_path: Path) -> None:
     crds = tmp_path / "crds"
     crds.mkdir()
     for path in itertools.chain(CRDS.glob("*.yaml"), OWN_CRDS.glob("*.yaml")):
@@ -39,7 +40,7 @@ def test_kubernetes_knows_every_field_of_every_resource(name: str, tmp_path: Pat
     for number, manifest in enumerate(rendered(name).manifests):
         (resources / f"{number:02}-{manifest['kind']}.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
     done = subprocess.run(
-        [tool("kubectl-validate"), "--version", "1.30", "--local-crds", str(crds), str(resources)],
+        [tool("kubectl-validate"), "--version", version, "--local-crds", str(crds), str(resources)],
         capture_output=True, text=True, timeout=55, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -17,9 +17,16 @@ from app.operations import Operations
 from app.reference.rest import endpoint
 from app.settings import PREFIX, Settings, Source
 from producers.live import feed_address
-from tests.chart_rendering import CHART, EXAMPLES, Container, containers, needs_chart_tools, rendered
+from tests.chart_rendering import CHART, EXAMPLES, Container, containers, needs_chart_tools, rendered, template
 
 pytestmark = needs_chart_tools
+
+
+#: What those have in their Secrets that are not any text.
+IN_SECRETS = {
+    "REDIS_URL": "redis://:secret@redis.example.com:6379/0",
+    "TAPEREADER_GATEWAY_API_KEYS": "viewer:one,operator:another",
+}
 
 
 def secret_variables() -> set[str]:
@@ -46,8 +53,7 @@ def settings_of(container: Container, monkeypatch: pytest.MonkeyPatch) -> Settin
         for name in list(os.environ):
             patch.delenv(name)
         for name, value in container.variables().items():
-            secret_url = "redis://:secret@redis.example.com:6379/0"
-            patch.setenv(name, secret_url if name == "REDIS_URL" and value.startswith("from ") else value)
+            patch.setenv(name, IN_SECRETS.get(name, value) if value.startswith("from ") else value)
         return Settings.load()
 
 
@@ -59,7 +65,7 @@ def test_the_environment_of_every_container_is_the_settings(name: str, monkeypat
         assert settings.redis_url
         component = container.container["name"]
         if component == "gateway":
-            assert Access(settings).open is (settings.gateway_api_key is None)
+            assert Access(settings).open is settings.gateway_open
             assert settings.http_port == port_of(container, "http")
         elif component == "producer":
             assert settings.control_port == port_of(container, "control")
@@ -182,6 +188,16 @@ def test_no_secret_is_written_out(name: str) -> None:
         for variable in container.container.get("env", ()):
             if variable["name"] in secrets:
                 assert set(variable["valueFrom"]) == {"secretKeyRef"}, f"{container.owner}: {variable['name']}"
+
+
+def test_no_secret_is_taken_as_a_setting() -> None:
+    for variable in secret_variables():
+        if variable.startswith(PREFIX):
+            name = variable.removeprefix(PREFIX).lower()
+            refused = template("minimal", f'gateway.settings={{"{name}":"hidden"}}')
+            assert refused.code != 0, name
+            assert f"settings.{name} is a secret" in refused.errors
+            assert "hidden" not in refused.errors
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -27,12 +27,16 @@ def start(log: Path, command: str, settings: Settings) -> psutil.Popen:
         )
 
 
-@pytest.mark.parametrize("command", ["simulate", "gateway"])
-async def test_a_process_is_well_while_it_answers(tmp_path: Path, broker_url: str, command: str) -> None:
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", ["simulate", "gateway", "worker"])
+async def test_a_process_is_well_while_it_answers(
+    tmp_path: Path, broker_url: str, redis_url: str, unique: str, command: str
+) -> None:
     await ensure_topics(broker_url, ALL_TOPICS, 4)
     settings = Settings.load(
-        kafka_bootstrap_servers=broker_url, http_port=free_port(), simulator_port=free_port(), symbols=5
-    )
+        kafka_bootstrap_servers=broker_url, redis_url=redis_url, partitions=4, app_id=unique, symbols=5,
+        http_port=free_port(), simulator_port=free_port(), worker_http_port=free_port(),
+    )  # fmt: skip
     assert amiss([], settings) == "no command of tapereader runs here"
     process = start(tmp_path / "log", command, settings)
     try:
