@@ -63,8 +63,12 @@ def run_worker(settings: Settings = settings) -> None:
         """Ends a worker, with one sentence, whose topics are not as declared: before anything is read."""
 
         async def on_start(self) -> None:
-            """Raise `TopicMismatch`."""
-            await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
+            """Check, and end the process where they are not."""
+            try:
+                await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
+            except TapereaderError as error:
+                log.error("worker_failed", error=str(error))
+                _leave(1)
 
     app.discover()
     app.finalize()
@@ -77,9 +81,6 @@ def run_worker(settings: Settings = settings) -> None:
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 1
         _leave(code)
-    except TapereaderError as error:
-        log.error("worker_failed", error=str(error))
-        _leave(1)
     except BaseException as error:
         log.error("worker_failed", error=repr(error))
         _leave(1)
