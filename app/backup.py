@@ -28,9 +28,12 @@ from app.stream.partition import PartitionRecovery
 from app.topic_admin import admin_client, ensure_declared
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
-#: Tables whose rows belong to a symbol; their records' keys are `symbol` or `symbol/…`.
+#: Tables whose rows belong to a symbol; their records' keys are `symbol` or `symbol/…`. Window statistics
+#: are not in the partition of their symbol, and made anew every few seconds.
 KEPT: Final[tuple[TopicSpec, ...]] = tuple(
-    spec for spec in topics.ALL_TOPICS if spec.cleanup == "compact" and spec.key.split("/")[0] == "symbol"
+    spec
+    for spec in topics.ALL_TOPICS
+    if spec.cleanup == "compact" and spec.key.split("/")[0] == "symbol" and spec is not topics.TRADE_WINDOWS
 )
 
 #: Rows written between two looks at Kafka's acknowledgements.
@@ -38,6 +41,9 @@ ROWS_AT_A_TIME: Final = 5000
 
 #: A topic that is deleted is gone from the broker's list within this time (s).
 DELETED_WITHIN_S: Final = 60.0
+
+#: A topic that was just made is named by the broker within this time (s).
+KNOWN_WITHIN_S: Final = 15.0
 
 Progress = Callable[[int, int], None]
 Row = tuple[str, bytes, bytes]
@@ -115,21 +121,33 @@ async def repartition(settings: Settings, partitions: int, path: Path) -> dict[s
     """
     await _check_idle(settings)
     kept = await backup(settings, path)
-    async with admin_client(KafkaAccess.of(settings)) as admin:
-        ours = [spec.name for spec in topics.ALL_TOPICS]
-        await admin.delete_topics([name for name in await admin.list_topics() if name in ours])
-        deadline_s = clock.monotonic_s() + DELETED_WITHIN_S
-        while left := set(await admin.list_topics()) & set(ours):
-            if clock.monotonic_s() > deadline_s:
-                raise StartupError(
-                    f"topic {min(left)} was not deleted within {DELETED_WITHIN_S:.0f} s; delete the topics, then "
-                    f"`TAPEREADER_PARTITIONS={partitions} tapereader topics restore {path}`"
-                )
-            await asyncio.sleep(0.2)
+    await delete(settings)
     restored = await restore(settings.model_copy(update={"partitions": partitions}), path)
     if restored != kept:
         raise TapereaderError(f"expected to restore {kept}, was {restored}; the rows are in {path}")
     return restored
+
+
+async def delete(settings: Settings) -> int:
+    """Delete all of our topics, with everything in them; how many there were.
+
+    Raises `TapereaderError` where workers run, `StartupError` where the broker does not delete them in time.
+    """
+    await _check_stopped(settings)
+    ours = {spec.name for spec in topics.ALL_TOPICS}
+    async with admin_client(KafkaAccess.of(settings)) as admin:
+        found = ours & set(await admin.list_topics())
+        if found:
+            await admin.delete_topics(sorted(found))
+        deadline_s = clock.monotonic_s() + DELETED_WITHIN_S
+        while left := ours & set(await admin.list_topics()):
+            if clock.monotonic_s() > deadline_s:
+                raise StartupError(
+                    f"topic {min(left)} was not deleted within {DELETED_WITHIN_S:.0f} s; see the broker's log, then "
+                    "`tapereader topics delete --yes` and `tapereader topics restore FILE`"
+                )
+            await asyncio.sleep(0.2)
+    return len(found)
 
 
 async def _acknowledged(waiting: list[Any]) -> None:
@@ -138,16 +156,21 @@ async def _acknowledged(waiting: list[Any]) -> None:
     waiting.clear()
 
 
-async def _check_idle(settings: Settings) -> None:
-    """Raise `TapereaderError` where a worker runs, or an event waits to be processed."""
-    access = KafkaAccess.of(settings)
-    async with admin_client(access) as admin:
+async def _check_stopped(settings: Settings) -> None:
+    """Raise `TapereaderError` where a worker runs."""
+    async with admin_client(KafkaAccess.of(settings)) as admin:
         for answer in await admin.describe_consumer_groups([settings.app_id]):
             for group in answer.groups:
                 if group[-2]:
                     raise TapereaderError(
                         f"{len(group[-2])} workers of group {settings.app_id} still run; stop them first"
                     )
+
+
+async def _check_idle(settings: Settings) -> None:
+    """Raise `TapereaderError` where a worker runs, or an event waits to be processed."""
+    await _check_stopped(settings)
+    async with admin_client(KafkaAccess.of(settings)) as admin:
         committed = await admin.list_consumer_group_offsets(settings.app_id)
     raw = [spec.name for spec in topics.RAW_TOPICS if spec is not topics.UNKNOWN]
     async with _consumer(settings, raw) as (consumer, parts):
@@ -178,9 +201,7 @@ async def _consumer(
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
     """A consumer that is assigned all partitions of some topics, at their beginning."""
     access = KafkaAccess.of(settings)
-    async with admin_client(access) as admin:
-        described = await admin.describe_topics(list(names))
-    parts = [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
+    parts = await _partitions(access, list(names))
     consumer = AIOKafkaConsumer(
         **access.options("backup"), enable_auto_commit=False, auto_offset_reset="earliest",
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
@@ -191,6 +212,24 @@ async def _consumer(
         yield consumer, parts
     finally:
         await consumer.stop()
+
+
+async def _partitions(access: KafkaAccess, names: list[str]) -> list[TopicPartition]:
+    """All partitions of some topics. Those of a topic that was just made are not named at once."""
+    deadline_s = clock.monotonic_s() + KNOWN_WITHIN_S
+    async with admin_client(access) as admin:
+        while True:
+            described = await admin.describe_topics(names)
+            missing = [topic["topic"] for topic in described if not topic["partitions"]]
+            if not missing:
+                return [
+                    TopicPartition(topic["topic"], part["partition"])
+                    for topic in described
+                    for part in topic["partitions"]
+                ]
+            if clock.monotonic_s() > deadline_s:
+                raise StartupError(f"topic {missing[0]} is not there; `tapereader topics create` makes it")
+            await asyncio.sleep(0.2)
 
 
 async def _rows(settings: Settings, progress: Progress | None) -> AsyncIterator[Row]:

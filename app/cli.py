@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from app import __version__
+from app.commands_capacity import capacity
 from app.console import DataDir, KafkaPort, configured, err, errors, out, progress, run
 from app.settings import Settings, Source
 
@@ -20,6 +21,8 @@ GROUPS = {
     "config": "app.commands_config:config_app",
     "topics": "app.commands_topics:topics_app",
     "cache": "app.commands_cache:cache_app",
+    "watch": "app.commands_watch:watch_app",
+    "get": "app.commands_watch:get_app",
     "contract": "app.commands_contract:contract_app",
     "dead-letters": "app.commands_dead_letters:dead_letters_app",
 }
@@ -117,7 +120,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
-    from app.local.state import read_state
+    from app.local.state import read_state, readiness
 
     with errors():
         settings = Settings.load(data_dir=data_dir)
@@ -132,7 +135,7 @@ def status(
         for name, value in state.items():
             if name == "processes":
                 for process in value:
-                    state_text = "running" if process["alive"] else "ended"
+                    state_text = readiness(process) if process["alive"] else "ended"
                     table.add_row(
                         process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts"
                     )
@@ -231,6 +234,9 @@ def replay(
         out.print("  ".join(f"{name} {count:,}" for name, count in sorted(sent.items())))
 
     run(job, kafka_port=kafka_port)
+
+
+cli.command()(capacity)
 
 
 def _speed(text: str) -> float | None:

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.console import errors, out
+from app.kafka_access import KafkaAccess
 from app.settings import PREFIX, Settings
 from app.telemetry import mask
 
@@ -37,5 +38,5 @@ def config_doc() -> None:
 def config_check() -> None:
     """Check the environment's settings; the exit code is 1 when one is wrong."""
     with errors():
-        Settings.load()
+        KafkaAccess.of(Settings.load())
         out.print("the settings are right")

@@ -1,4 +1,4 @@
-"""`tapereader topics list|create|check|backup|restore|repartition`: the Kafka topics."""
+"""`tapereader topics list|create|check|backup|restore|repartition|delete`: the Kafka topics."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.backup import backup, repartition, restore
+from app.backup import backup, delete, repartition, restore
 from app.console import KafkaPort, out, progress, run
 from app.kafka_access import KafkaAccess
 from app.settings import Settings
@@ -114,5 +114,19 @@ def topics_repartition(
         counts = await repartition(settings, to, file)
         out.print(f"{sum(counts.values()):,} rows in {to} partitions: {_told(counts)}", soft_wrap=True)
         out.print(f"set TAPEREADER_PARTITIONS={to} everywhere, then start the workers and the producer")
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("delete")
+def topics_delete(
+    yes: Annotated[bool, typer.Option("--yes", help="Really.")] = False, kafka_port: KafkaPort = None
+) -> None:
+    """Delete every topic of the platform with all that is in it; workers must be stopped."""
+    if not yes:
+        raise typer.BadParameter("this deletes every table and every event; say --yes where that is meant")
+
+    async def job(settings: Settings) -> None:
+        out.print(f"{await delete(settings)} topics deleted")
 
     run(job, kafka_port=kafka_port)

@@ -16,7 +16,8 @@ from aiohttp import web
 
 from app import __version__, telemetry
 from app.errors import SettingsError, StartupError
-from app.metrics import READY, Meters
+from app.meters import Meters
+from app.metrics import READY
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Address that the simulator listens on, and where the others look for it."
     )
     workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")
+    gateways: int = Field(1, ge=1, le=64, description="Number of gateway processes that `up` starts on the one port.")
     browser: bool = Field(True, description="Open the page in a browser when `up` is ready.")
 
     # Kafka and Redis
@@ -217,6 +218,12 @@ class Settings(BaseSettings):
     gateway_oidc_client_secret: SecretStr | None = Field(None, description="The gateway's client secret there.")
     gateway_oidc_scope: str = Field("openid profile email", description="What the provider is asked for.")
     gateway_oidc_role_claim: str = Field("role", description="Claim of the ID token that names the role.")
+    gateway_public_url: str | None = Field(
+        None, description="Address by which browsers reach the gateway; unset: the one that they name."
+    )
+    gateway_control_url: str | None = Field(
+        None, description="URL of the producer's HTTP control; unset: its port on this machine."
+    )
     gateway_session_s: float = Field(43_200.0, gt=0, description="A person's sign-in is good for this long.")
     gateway_open: bool = Field(False, description="Let the gateway be open to a network, without a key.")
     gateway_max_clients: int = Field(2000, ge=1, description="WebSocket clients of one gateway process.")

@@ -31,7 +31,7 @@ from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app import clock
-from app.metrics import resource
+from app.meters import resource
 from app.settings import Settings
 
 #: The record header that carries a sampled context.

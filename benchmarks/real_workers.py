@@ -14,6 +14,11 @@ from typing import Any
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 from app import topics
 from app.topic_admin import ensure_topics
@@ -108,7 +113,10 @@ class RealWorkers:
                 await asyncio.sleep(0.25)
 
     async def _committed(self, ends: Mapping[TopicPartition, int]) -> bool:
-        found = await self._admin.list_consumer_group_offsets(GROUP)
+        try:
+            found = await self._admin.list_consumer_group_offsets(GROUP)
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            return False  # the group is being made, or has moved
         return all(end == 0 or (place in found and found[place].offset >= end) for place, end in ends.items())
 
     async def _last_append_s(self) -> float:

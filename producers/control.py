@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from app import clock, metrics
+from app.meters import Meters, Reading
 from app.operations import Operations, served
 from producers.buffer import DROPPABLE
 
@@ -55,13 +56,13 @@ def reasons(producer: "LiveProducer") -> list[str]:
     return [f"not connected to {producer.url}: {producer.last_error or 'connecting'}"]
 
 
-def register(producer: "LiveProducer", meters: metrics.Meters) -> None:
+def register(producer: "LiveProducer", meters: Meters) -> None:
     """Have the producer's counts read by those who ask for metrics."""
 
-    def by_type(counts: Counter[str]) -> list[metrics.Reading]:
+    def by_type(counts: Counter[str]) -> list[Reading]:
         return [(count, {metrics.EVENT_TYPE: name}) for name, count in list(counts.items())]
 
-    def silence() -> list[metrics.Reading]:
+    def silence() -> list[Reading]:
         last_s = producer.last_event_s
         return [] if last_s is None else [(max(clock.wall_s() - last_s, 0.0), {})]
 

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 
-from app import clock, metrics, tracing
+from app import clock, meters, metrics, tracing
 from app.errors import StalledError, StartupError
 from app.kafka_access import Brokers, KafkaAccess
 from app.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
@@ -61,7 +61,7 @@ class Publisher:
         self.sent: Counter[str] = Counter()
         #: Records that Kafka has acknowledged, by topic.
         self.appended: Counter[str] = Counter()
-        self._durations = metrics.distribution(metrics.PUBLISH_DURATION)
+        self._durations = meters.distribution(metrics.PUBLISH_DURATION)
         #: Events that a second producer sent again since the broker had refused them.
         self.resent = 0
 

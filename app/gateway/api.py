@@ -8,11 +8,12 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse
 from starlette.routing import WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.gateway import problems, rest, routes_filters, routes_stream, routes_tables
+from app.gateway import login, problems, rest, routes_filters, routes_operator, routes_stream, routes_tables
 from app.gateway.gateway import Gateway
 from app.gateway.references import References
 from app.gateway.routes_reference import reference_routes
@@ -85,6 +86,9 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     api.include_router(routes_tables.router)
     api.include_router(routes_filters.router)
     api.include_router(routes_stream.router)
+    api.include_router(routes_operator.router)
+    api.include_router(login.session_router)
+    login.install(api, settings, served.access.session_secret)
     api.include_router(reference_routes(references.cache), dependencies=[Depends(rest.authorized)])
     _add_health(api)
     endpoint = SocketEndpoint(served.view, served.hub, served.access, slow_s=settings.gateway_slow_client_s)
@@ -122,6 +126,12 @@ def _add_health(api: FastAPI) -> None:
 
 
 def _add_page(api: FastAPI) -> None:
+    if (BUILD_DIR / "operator.html").exists():
+
+        @api.get("/operator", include_in_schema=False)
+        async def operator() -> Response:
+            return FileResponse(BUILD_DIR / "operator.html")
+
     # Without a build there is the plain page beside it, which needs none.
     for directory in (BUILD_DIR, BUILD_DIR.parent):
         if (directory / "index.html").exists():

@@ -38,6 +38,8 @@ class Client:
     def __init__(self, wire: Wire, slow_s: float) -> None:
         self.wire, self.counts = wire, ClientCounts()
         self._slow_s = slow_s
+        #: Who it is, once that is known.
+        self.subject: str | None = None
         #: Why the connection ended: the code of whoever closed it first.
         self.close_code: int | None = None
         self._replies: deque[bytes] = deque()

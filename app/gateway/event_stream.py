@@ -107,16 +107,19 @@ class EventStream(Response):
         feeds: Sequence[tuple[str, Options]],
         since: Since | None,
         slow_s: float,
+        subject: str,
         ends_in_s: float | None,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
+        self._subject = subject
         self._hub, self._feeds, self._since, self._slow_s, self._ends_in_s = hub, feeds, since, slow_s, ends_in_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one client."""
         wire = EventWire()
         client = Client(wire, self._slow_s)
+        client.subject = self._subject
         self._hub.join(client)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         tasks = [asyncio.create_task(each) for each in (client.run(), _watched(receive, wire))]

@@ -3,7 +3,7 @@
 import contextlib
 from typing import Any, Self
 
-from app import clock, metrics
+from app import clock, meters, metrics
 from app.gateway.access import Access
 from app.gateway.feeds import BOARDS, QUOTES, TABLES
 from app.gateway.hub import Hub
@@ -39,7 +39,7 @@ class Gateway:
         self._calendar = TradingCalendar.new_york()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
         register(self, self.operations.meters)
-        self._latency = metrics.distribution(metrics.DELIVERY_LATENCY)
+        self._latency = meters.distribution(metrics.DELIVERY_LATENCY)
         self._delivered_ns: int | None = None
 
     async def __aenter__(self) -> Self:

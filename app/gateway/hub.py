@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from app.gateway.channels import Channel
 from app.gateway.client import Client, ClientCounts
@@ -11,6 +12,7 @@ from app.gateway.filtering import is_scan
 from app.gateway.protocol import Close, Options, ProtocolError, Since
 from app.gateway.scan_channel import ScanChannel, Scans
 from app.gateway.view import Record, View
+from app.market.filters import Filter
 
 #: A delta channel that nobody listens to goes on for this long, so that who reconnects misses nothing.
 LINGER_S = 60.0
@@ -110,6 +112,21 @@ class Hub:
         """What a client is subscribed to."""
         return list(self._clients[client])
 
+    def described_channels(self) -> list[dict[str, Any]]:
+        """What is subscribed to, with which options (those that are not the default), by how many clients."""
+        return [
+            {"feed": channel.name, "options": _described(channel.options), "clients": len(channel.clients)}
+            for channel in self._channels.values()
+        ]
+
+    def described_clients(self) -> list[dict[str, Any]]:
+        """The clients with what was sent to them, what waits, and what newer states took the place of."""
+        return [
+            {"subject": client.subject, "feeds": len(mine), "waiting": client.waiting,
+             "sent": client.counts.sent, "conflated": client.counts.conflated}
+            for client, mine in self._clients.items()
+        ]  # fmt: skip
+
     def publish(self, records: Sequence[Record]) -> None:
         """Hand changed records to all who want them."""
         if not self._channels:
@@ -197,3 +214,10 @@ class Hub:
         self._exact[channel.name].remove(channel)
         if not self._exact[channel.name]:
             del self._exact[channel.name]
+
+
+def _described(options: Options) -> dict[str, Any]:
+    default = Options()
+    shown = {name: getattr(options, name) for name in Options.__struct_fields__}
+    changed = {name: value for name, value in shown.items() if value != getattr(default, name)}
+    return {name: value.text if isinstance(value, Filter) else value for name, value in changed.items()}

@@ -65,7 +65,7 @@ async def stream(
         raise Problem(400, error.code.replace("_", "-"), str(error), code=error.code, **error.more) from None
     ends_in_s = None if identity.expires_s is None else max(0.0, identity.expires_s - clock.wall_s())
     slow_s = gateway.settings.gateway_slow_client_s
-    return EventStream(gateway.hub, feeds, _since(last_event_id), slow_s, ends_in_s)
+    return EventStream(gateway.hub, feeds, _since(last_event_id), slow_s, identity.subject, ends_in_s)
 
 
 def _wanted(gateway: Any, feeds: list[str], body: dict[str, Any]) -> list[tuple[str, Options]]:

@@ -74,17 +74,20 @@ def run(settings: Settings) -> None:
     """
     tracing.configure(settings, "gateway")
     server = make_server(settings)
-    listener = _listen(settings.http_host, settings.http_port)
+    listener = _listen(settings.http_host, settings.http_port, shared=settings.gateways > 1)
     log.info("gateway_listening", url=f"http://{settings.http_host}:{settings.http_port}/")
     server.run(sockets=[listener])
     tracing.close()
     log.info("gateway_stopped")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        # The kernel deals new connections out to all gateways that listen on the port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -164,6 +164,7 @@ class _Session:
     def _sign_in(self, identity: Identity) -> None:
         """From now on it is this one; at the end of a token the connection is closed, unless a new one came."""
         self._identity = identity
+        self._client.subject = identity.subject
         self.end()
         if identity.expires_s is not None:
             left_s = max(0.0, identity.expires_s - clock.wall_s())

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from app import clock, metrics
 from app.gateway.feeds import TABLES
-from app.metrics import Meters, Reading
+from app.meters import Meters, Reading
 
 if TYPE_CHECKING:
     from app.gateway.gateway import Gateway

@@ -152,9 +152,10 @@ class LocalKafka:
         # A directory that a killed format left half written counts as formatted to Kafka's own tool.
         shutil.rmtree(log_dir, ignore_errors=True)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        format_ = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties), *self.format_options]
+        # With `=`: an id may begin with a dash, which would be taken for an option.
+        options = [f"--cluster-id={cluster_id}", "-c", str(properties), *self.format_options]
         formatted = subprocess.run(
-            [*command, *format_],
+            [*command, "kafka.tools.StorageTool", "format", *options],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         if formatted.returncode != 0:

@@ -7,12 +7,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from app import clock
 from app.errors import StartupError
+from app.running import STATE_FILE, read_state
 
-STATE_FILE = "up.json"
+__all__ = ["STATE_FILE", "down", "read_state", "readiness", "remove_state", "write_state"]
 
 
 def write_state(data_dir: Path, state: dict[str, Any]) -> None:
@@ -24,17 +26,17 @@ def write_state(data_dir: Path, state: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def read_state(data_dir: Path) -> dict[str, Any] | None:
-    """What a running `up` of this directory wrote; None where none runs."""
+def readiness(process: dict[str, Any]) -> str:
+    """What a running process says of itself: `running`, `ready`, or why it is not."""
+    url = process.get("url")
+    if url is None:
+        return "running"
     try:
-        state: dict[str, Any] = json.loads((data_dir.resolve() / STATE_FILE).read_text(encoding="utf-8"))
-        process = psutil.Process(int(state["pid"]))
-        # A process id is given again; the time at which its process was started is not.
-        same = abs(process.create_time() - float(state["started_at"])) < 2.0
-        ended = not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
-    return state if same and not ended else None
+        answer = httpx.get(f"{url}/readyz", timeout=1.0, trust_env=False)
+        reasons = answer.json().get("reasons", [])
+    except (httpx.HTTPError, ValueError):
+        return "running, does not answer"
+    return f"running, not ready: {'; '.join(reasons)}" if reasons else "ready"
 
 
 def remove_state(data_dir: Path) -> None:

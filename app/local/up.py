@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import signal
+import socket
 import sys
 import webbrowser
 from collections.abc import Callable
 
 import httpx
 from aiokafka.errors import KafkaError
+from pydantic import SecretStr
 from rich.console import Console
 
 from app import clock, topics
@@ -46,7 +49,10 @@ class Up:
         self.screen = Screen(console or Console())
         self.reaper = Reaper()
         self.processes: list[ManagedProcess] = []
+        #: Where each of our own processes answers `/readyz` and `/metrics`, by name.
+        self.urls: dict[str, str] = {}
         self.stopping = asyncio.Event()
+        self._session_secret = settings.gateway_session_secret or SecretStr(secrets.token_hex(32))
 
     @property
     def address(self) -> str:
@@ -135,6 +141,7 @@ class Up:
 
     def _commands(self) -> list[tuple[str, str]]:
         commands = [("gateway", "gateway")]
+        commands += [(f"gateway-{number}", "gateway") for number in range(2, self.settings.gateways + 1)]
         commands += [(f"worker-{number}", "worker") for number in range(1, self.settings.workers + 1)]
         if self.settings.source is Source.SIMULATOR:
             commands.append(("simulator", "simulate"))
@@ -142,15 +149,29 @@ class Up:
             commands.append(("producer", "produce"))
         return commands
 
+    def _worker_port(self, name: str) -> int:
+        """A worker's HTTP port: from the settings' on, one each; a free one where they say 0."""
+        first = self.settings.worker_http_port
+        if first:
+            return first + int(name.rpartition("-")[2]) - 1
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
     def _own(self, name: str, command: str) -> ManagedProcess:
         settings = self.settings.model_copy(
             update={
                 "data_dir": self.data_dir,
                 "kafka_bootstrap_servers": self.settings.bootstrap_servers,
                 "redis_url": self.settings.redis_address,
+                # One for all gateways: a session is good at each of them.
+                "gateway_session_secret": self._session_secret,
                 "simulator_clock_file": self.settings.simulator_clock_file or self.data_dir / "simulator-clock",
             }
         )
+        if command == "worker":
+            settings = settings.model_copy(update={"worker_http_port": self._worker_port(name)})
+        self.urls[name] = _url(settings, command)
         log_path = self.data_dir / "logs" / f"{name}.log"
         return ManagedProcess(name, [sys.executable, "-m", "app", command], log_path, settings.as_environment())
 
@@ -230,7 +251,13 @@ class Up:
             "kafka": self.settings.bootstrap_servers,
             "ready": observation is not None,
             "processes": [
-                {"name": process.name, "pid": process.pid, "alive": process.alive, "restarts": process.restarts}
+                {
+                    "name": process.name,
+                    "pid": process.pid,
+                    "alive": process.alive,
+                    "restarts": process.restarts,
+                    "url": self.urls.get(process.name),
+                }
                 for process in self.processes
             ],
         }
@@ -250,3 +277,13 @@ class Up:
         self.processes.clear()
         self.reaper.close()
         remove_state(self.data_dir)
+
+
+def _url(settings: Settings, command: str) -> str:
+    host, port = {
+        "gateway": (settings.http_host, settings.http_port),
+        "produce": (settings.http_host, settings.control_port),
+        "worker": (settings.worker_http_host, settings.worker_http_port),
+        "simulate": ("127.0.0.1", settings.simulator_port),
+    }[command]
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"

@@ -9,7 +9,7 @@ from typing import Self
 from msgspec import Struct
 from opentelemetry.metrics import Counter, MeterProvider
 
-from app import metrics
+from app import meters, metrics
 from app.reference.records import Kind
 
 
@@ -95,7 +95,7 @@ class Instruments:
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
         def counter(metric: metrics.Metric) -> Counter:
-            return metrics.counter(metric, provider)
+            return meters.counter(metric, provider)
 
         self.read = counter(metrics.CACHE_READ)
         self.write = counter(metrics.CACHE_WRITE)
@@ -115,7 +115,7 @@ class Instruments:
             Kind.FREE_FLOAT: counter(metrics.CACHE_GET_FREE_FLOAT),
         }
         self.api_duration = {
-            Kind.SNAPSHOT: metrics.histogram(metrics.CACHE_SNAPSHOT_DURATION, provider),
-            Kind.AVG_VOLUME: metrics.histogram(metrics.CACHE_AVG_VOLUME_DURATION, provider),
-            Kind.FREE_FLOAT: metrics.histogram(metrics.CACHE_FREE_FLOAT_DURATION, provider),
+            Kind.SNAPSHOT: meters.histogram(metrics.CACHE_SNAPSHOT_DURATION, provider),
+            Kind.AVG_VOLUME: meters.histogram(metrics.CACHE_AVG_VOLUME_DURATION, provider),
+            Kind.FREE_FLOAT: meters.histogram(metrics.CACHE_FREE_FLOAT_DURATION, provider),
         }

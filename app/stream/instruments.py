@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from app import clock, metrics
+from app import clock, meters, metrics
 from app.stream.batches import RecordBatch
 from app.topics import RECEIVED_NS_HEADER
 
@@ -16,10 +16,10 @@ class TableInstruments:
 
     def __init__(self, table: str) -> None:
         attributes = {metrics.TABLE: table}
-        self._fold = metrics.distribution(metrics.FOLD_DURATION, attributes)
-        self._flush = metrics.distribution(metrics.FLUSH_DURATION, attributes)
-        self._size = metrics.distribution(metrics.FLUSH_SIZE, attributes)
-        self._latency = metrics.distribution(metrics.END_TO_END, attributes)
+        self._fold = meters.distribution(metrics.FOLD_DURATION, attributes)
+        self._flush = meters.distribution(metrics.FLUSH_DURATION, attributes)
+        self._size = meters.distribution(metrics.FLUSH_SIZE, attributes)
+        self._latency = meters.distribution(metrics.END_TO_END, attributes)
 
     def folded(self, started_s: float) -> None:
         """A batch was folded that was begun at a time."""

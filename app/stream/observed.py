@@ -9,7 +9,7 @@ from faust.types import TP
 from mode import Service
 
 from app import metrics
-from app.metrics import Reading
+from app.meters import Meters, Reading
 from app.operations import Operations, served
 from app.settings import Settings
 from app.stream import instruments
@@ -92,7 +92,7 @@ class Observed:
     def _dead_letters(self) -> int:
         return sum(writer.written for writer in {table.dead_letters for table in self.tables()})
 
-    def register(self, meters: metrics.Meters) -> None:
+    def register(self, meters: Meters) -> None:
         """Have all of it read by those who ask for metrics."""
         app, observe = self.app, meters.observe
         observe(metrics.CONSUMED, lambda: self._by_topic(getattr(app._consumer, "received", {})))

@@ -15,7 +15,7 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from app import metrics
+from app import meters, metrics
 from app.distributions import Distribution
 from app.stream import instruments, internals
 from app.stream.batches import RecordBatch
@@ -112,7 +112,7 @@ class Consumer(driver.Consumer):
     def _note(self, topic: str, records: int) -> None:
         self.received[topic] += records
         if topic not in self._batch_sizes:
-            self._batch_sizes[topic] = metrics.distribution(metrics.BATCH_SIZE, {metrics.TOPIC: topic})
+            self._batch_sizes[topic] = meters.distribution(metrics.BATCH_SIZE, {metrics.TOPIC: topic})
         self._batch_sizes[topic].record(records)
 
     def ack(self, message: Any) -> bool:

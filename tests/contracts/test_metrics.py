@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import metrics, metrics_document
 from app.gateway.protocol import Close
-from app.metrics import Kind, Meters, Metric
+from app.meters import Meters, distribution
+from app.metrics import Kind, Metric
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def test_a_process_shows_each_metric_under_its_documented_name() -> None:
             if metric in (metrics.PROCESS_CPU, metrics.PROCESS_MEMORY):
                 continue
             if metric.kind is Kind.HISTOGRAM:
-                metrics.distribution(metric, attributes).record(number)
+                distribution(metric, attributes).record(number)
             else:
                 meters.observe(metric, lambda number=number, attributes=attributes: [(number, attributes)])  # type: ignore[misc]
         text = meters.exposition().decode()

@@ -171,6 +171,7 @@ async def test_alerts_come_newest_first_once_and_sound_only_when_asked_for(
     await alerts.get_by_label("Settings of Alerts").click()
     await alerts.locator(".panel").get_by_label("Halt", exact=True).uncheck()
     await expect(first).to_contain_text("ALTC")
+    await page.keyboard.press("Escape")
     await first.click()
     await expect(widget(page, "symbol").locator("h2")).to_have_text("ALTC")
 

@@ -6,7 +6,7 @@ const target = process.env.PAGE_OUT ?? "../static/build";
 await rm(target, { recursive: true, force: true });
 await mkdir(target, { recursive: true });
 await build({
-  entryPoints: ["src/app.tsx", "src/app.css"],
+  entryPoints: ["src/app.tsx", "src/app.css", "src/operator.tsx", "src/operator.css"],
   outdir: target,
   bundle: true,
   minify: true,
@@ -21,4 +21,4 @@ await build({
   legalComments: "linked",
   logLevel: "info",
 });
-for (const file of ["index.html", "icon.svg"]) await copyFile(`src/${file}`, `${target}/${file}`);
+for (const file of ["index.html", "operator.html", "icon.svg"]) await copyFile(`src/${file}`, `${target}/${file}`);

@@ -13,7 +13,7 @@ const page = new Page();
 const { choices, connection, feeds, workspace } = page;
 
 function App() {
-  useObservable(choices, connection);
+  useObservable(choices, connection, page.identity);
   const [shown, setShown] = useState<Shown>(null);
   useKeys(setShown);
   useEffect(() => {
@@ -25,6 +25,7 @@ function App() {
         <h1><img src="icon.svg" alt="" width="22" height="22" />Tapereader</h1>
         <Strip page={page} />
         <Controls show={setShown} />
+        <Person />
       </header>
       <Notices />
       <WorkspaceView page={page} />
@@ -61,6 +62,14 @@ function Controls({ show }: { show: (shown: Shown) => void }) {
       <button type="button" class="icon keys-button" aria-label="Keys" title="Keys (?)" onClick={() => show("help")}><span aria-hidden="true">?</span></button>
     </div>
   );
+}
+
+/** Who has signed in, where the gateway asks for it. */
+function Person() {
+  useObservable(page.identity);
+  const { session } = page.identity;
+  if (!session?.signed_in || !session.login_url) return null;
+  return <span class="person">{session.name} <button type="button" onClick={() => void page.identity.signOut()}>Sign out</button></span>;
 }
 
 function PauseButton() {
@@ -112,7 +121,8 @@ function KeyForm() {
   return (
     <form class="key" onSubmit={submit} aria-label="API key">
       <h2>This gateway asks for a key</h2>
-      <p>{page.key() ? "The key was not accepted." : "Whoever runs it has set one."} It is kept until this tab is closed.</p>
+      {page.identity.session?.login_url && <p><a class="sign-in" href={`${page.identity.session.login_url}?next=${encodeURIComponent(location.pathname)}`}>Sign in</a> or give an API key.</p>}
+      <p>{page.identity.key() ? "The key was not accepted." : "Whoever runs it has set one."} It is kept until this tab is closed.</p>
       <input type="password" aria-label="API key" autocomplete="current-password" value={value} onInput={(event) => setValue(event.currentTarget.value)} />
       <button type="submit">Connect</button>
     </form>
@@ -133,6 +143,9 @@ function toHeadings(): void {
   table?.querySelector<HTMLElement>("thead button")?.focus();
 }
 
+/** Where letters are text. */
+const TYPED = "dialog, input:not([type=checkbox], [type=range]), select, textarea";
+
 function useKeys(show: (shown: Shown) => void): void {
   useEffect(() => {
     const does: Record<string, () => void> = {
@@ -140,10 +153,10 @@ function useKeys(show: (shown: Shown) => void): void {
     };
     const pressed = (event: KeyboardEvent) => {
       const target = event.target instanceof HTMLElement ? event.target : document.body;
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest("dialog, input, select, textarea")) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return;
       if (event.key === "Escape") choices.set("symbol", null);
-      // Space presses a button that has the focus, as everywhere.
-      const act = event.key === " " && target.closest("button, summary") ? undefined : does[event.key];
+      // Space presses a button or a check box that has the focus, as everywhere.
+      const act = event.key === " " && target.closest("button, summary, input") ? undefined : does[event.key];
       if (!act) return;
       event.preventDefault();
       act();

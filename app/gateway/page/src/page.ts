@@ -2,6 +2,7 @@
 
 import { Announcer } from "./announcer";
 import { Feeds } from "./feeds";
+import { Identity } from "./identity";
 import { read, write } from "./kept";
 import { decodeLayout, freePlace, fresh, keepShelf, type Layout, loadShelf, type Placed } from "./layout";
 import { Observable } from "./observable";
@@ -9,8 +10,6 @@ import { Rest } from "./rest";
 import { DEFAULTS, type Kind, type Settings } from "./settings";
 import { Socket } from "./socket";
 import { StatusPoll } from "./status";
-
-const KEY = "tapereader.key";
 
 /** The user's choices. */
 export class Choices extends Observable {
@@ -136,10 +135,8 @@ export class Page {
   readonly connection = new Observable();
   readonly announcer = new Announcer();
   readonly workspace = new Workspace();
-  readonly rest = new Rest((): Record<string, string> => {
-    const key = this.key();
-    return key ? { "X-API-Key": key } : {};
-  });
+  readonly identity: Identity = new Identity(() => this.rest);
+  readonly rest = new Rest(() => this.identity.headers());
   readonly status = new StatusPoll(this.rest);
   readonly socket = this.makeSocket();
   readonly feeds = new Feeds(this.socket);
@@ -148,13 +145,9 @@ export class Page {
     return this.socket.phase === "connected";
   }
 
-  key(): string | null {
-    return sessionStorage.getItem(KEY);
-  }
-
   /** Use another API key, until the tab is closed. */
   setKey(key: string): void {
-    sessionStorage.setItem(KEY, key);
+    this.identity.setKey(key);
     this.socket.phase = "connecting";
     this.connection.changed();
     this.socket.retryNow();
@@ -177,7 +170,7 @@ export class Page {
   }
 
   private makeSocket(): Socket {
-    const socket = new Socket(() => ({ api_key: this.key() ?? "" }));
+    const socket = new Socket(() => this.identity.credential());
     socket.onPhase = () => this.connection.changed();
     return socket;
   }

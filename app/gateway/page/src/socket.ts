@@ -51,8 +51,10 @@ export class Socket {
   private retryTimer = 0;
   private heartbeat = 0;
   private heard = 0;
+  /** The first message has gone out: others may follow. */
+  private greeted = false;
 
-  constructor(private readonly credential: () => object) {
+  constructor(private readonly credential: () => Promise<object | null>) {
     window.addEventListener("online", () => this.retryNow());
   }
 
@@ -65,7 +67,8 @@ export class Socket {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/ws`);
     this.socket = socket;
-    socket.onopen = () => this.opened(socket);
+    this.greeted = false;
+    socket.onopen = () => void this.opened(socket);
     socket.onmessage = (event) => this.received(socket, String(event.data));
     socket.onclose = (event) => this.closed(socket, event.code);
   }
@@ -78,7 +81,7 @@ export class Socket {
 
   /** Stop following a feed. */
   leave(feed: string): void {
-    if (this.followers.delete(feed)) this.send({ action: "unsubscribe", feed });
+    if (this.followers.delete(feed) && this.greeted) this.send({ action: "unsubscribe", feed });
   }
 
   /** Ask for a feed's state anew. */
@@ -86,9 +89,12 @@ export class Socket {
     this.request(feed, null);
   }
 
-  private opened(socket: WebSocket): void {
-    if (socket !== this.socket) return;
-    this.send({ action: "auth", ...this.credential() });
+  private async opened(socket: WebSocket): Promise<void> {
+    const credential = await this.credential();
+    if (socket !== this.socket || socket.readyState !== WebSocket.OPEN) return;
+    // Where nothing is to be shown, any answer tells that the gateway lets the page in.
+    this.send(credential ? { action: "auth", ...credential } : { action: "ping" });
+    this.greeted = true;
     for (const [feed, follower] of this.followers) this.request(feed, follower.position());
     this.heard = performance.now();
     this.heartbeat = window.setInterval(() => this.beat(socket), HEARTBEAT_MS);
@@ -103,7 +109,7 @@ export class Socket {
   }
 
   private answer(answer: Answer): void {
-    if (answer.status === "authorized") {
+    if (answer.status === "authorized" || (answer.status === "pong" && this.phase !== "connected")) {
       this.retryMs = FIRST_RETRY_MS;
       this.enter("connected");
       return;
@@ -143,7 +149,7 @@ export class Socket {
 
   private request(feed: string, position: { epoch: string; offset: number } | null): void {
     const follower = this.followers.get(feed);
-    if (!follower || this.socket?.readyState !== WebSocket.OPEN) return;
+    if (!follower || !this.greeted || this.socket?.readyState !== WebSocket.OPEN) return;
     this.requests += 1;
     this.asked.set(this.requests, feed);
     this.send({ action: "subscribe", id: this.requests, feed, envelope: true, ...follower.wanted(), ...position });

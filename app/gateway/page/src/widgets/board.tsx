@@ -23,6 +23,22 @@ export const BOARDS: Record<string, { title: string; hint: string; columns: stri
     title: "Top gainers", hint: "change since the open",
     columns: ["close", "pct_change_since_open", "accumulated_volume", "relative_volume", "free_float"],
   },
+  top_losers: {
+    title: "Top losers", hint: "fall from the previous close",
+    columns: ["close", "pct_change", "accumulated_volume", "relative_volume", "free_float"],
+  },
+  top_relative_volume: {
+    title: "Top relative volume", hint: "volume against the average day's",
+    columns: ["close", "pct_change", "accumulated_volume", "relative_volume", "free_float"],
+  },
+  top_open_gaps: {
+    title: "Top gaps at the open", hint: "open against the previous close",
+    columns: ["close", "pct_open_gap", "accumulated_volume", "relative_volume", "free_float"],
+  },
+  top_dollar_volume: {
+    title: "Top dollar volume", hint: "US dollars of the day",
+    columns: ["close", "pct_change", "dollar_volume", "relative_volume", "free_float"],
+  },
 };
 
 /** A board's entries, live, in its own order or by a column. */

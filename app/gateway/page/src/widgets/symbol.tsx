@@ -155,7 +155,7 @@ function Flow({ row }: { row: Row | null }) {
   const bought = bid !== null && ask !== null && bid + ask > 0 ? ask / (bid + ask) : null;
   return (
     <dl class="facts flow-of-trades">
-      <div><dt>Trades a minute</dt><dd>{rate === null ? UNKNOWN : shares(Math.round(rate), true)}{usual !== null && <small> {times(usual)} usual</small>}</dd></div>
+      <div><dt title="Trades a minute, and how many times the usual that is">Trades/min</dt><dd>{rate === null ? UNKNOWN : shares(Math.round(rate), true)}{usual !== null && <small> {times(usual)}</small>}</dd></div>
       <div><dt>Largest</dt><dd>{shares(number(row, "max_size"))}</dd></div>
       {bought !== null && (
         <div class="sides">
