@@ -102,13 +102,21 @@ class GatewayProcess:
         """Start it and wait until it is ready."""
         self.launch()
         assert self.process is not None
-        deadline = time.monotonic() + 50
+        try:
+            self._wait(time.monotonic() + 50)
+        except BaseException:
+            self.process.kill()
+            self.process.wait(10)
+            raise
+        return self
+
+    def _wait(self, deadline: float) -> None:
+        assert self.process is not None
         while not self._ready():
             tail = self._log_path.read_text(errors="replace")[-2000:]
             assert self.process.poll() is None, f"the gateway ended: {tail}"
             assert time.monotonic() < deadline, f"the gateway was not ready in time: {self.answer}; {tail}"
             time.sleep(0.05)
-        return self
 
     def launch(self) -> None:
         """Start it, without waiting."""
