@@ -5,6 +5,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
+from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.page_stack import COMPARED, PAGE_MARKS, market, publish, shot, symbols, widget
 
 pytestmark = PAGE_MARKS
@@ -45,8 +46,9 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     await expect(page.locator(".light")).to_have_attribute("data-state", "lost")
     await shot(page, "page-lost")
     own_gateway.start()
+    await expect(page.locator("main.disconnected")).to_have_count(0, timeout=60_000)
     fourth = await publish(page_tables, market(4))
-    await expect(page.locator(".light")).to_have_text("Live", timeout=40_000)
+    await expect(page.locator(".light")).to_have_text("Live", timeout=20_000)
     await expect(symbols(page, "top_gappers")).to_have_text(fourth["top_gappers"][:COMPARED])
     assert errors == []
 
@@ -112,3 +114,25 @@ async def test_a_gateway_with_a_key_asks_for_it(
         await expect(form).to_have_count(0)
     finally:
         process.stop()
+
+
+async def test_people_sign_in_at_a_provider_and_out_again(
+    chromium: Browser, built_page: None, page_tables: Tables, broker_url: str, tmp_path: Path
+) -> None:
+    order = await publish(page_tables, market(9))
+    async with Provider().served() as provider:
+        process = GatewayProcess(
+            broker_url, tmp_path / "gateway.log", gateway_oidc_issuer=provider.issuer,
+            gateway_oidc_client_id=CLIENT_ID, gateway_oidc_client_secret=CLIENT_SECRET,
+        ).start()  # fmt: skip
+        try:
+            page = await chromium.new_page()
+            await page.goto(process.url)
+            await page.get_by_role("link", name="Sign in").click()
+            await expect(page.locator(".person")).to_contain_text("Ann Example")
+            await expect(symbols(page, "top_volume")).to_have_text(order["top_volume"][:COMPARED])
+            await page.get_by_role("button", name="Sign out").click()
+            await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+            await expect(page.locator("tbody th")).to_have_count(0)
+        finally:
+            process.stop()

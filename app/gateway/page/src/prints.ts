@@ -58,9 +58,14 @@ export function usePrints(page: Page, symbol: string, row: Row | null): Prints {
 
 async function load(page: Page, held: Held): Promise<void> {
   try {
-    const limit = held.trades.length ? NEXT_LIMIT : FIRST_LIMIT;
-    const answer = await page.rest.get<{ trades: Record<string, unknown>[] }>(`/api/trades/${encodeURIComponent(held.symbol)}?limit=${limit}`);
-    const news = answer.trades.map(trade).filter((each): each is Trade => each !== null && !held.seen.has(each.key));
+    const ask = async (limit: number) => {
+      const path = `/api/trades/${encodeURIComponent(held.symbol)}?limit=${limit}`;
+      const { trades } = await page.rest.get<{ trades: Record<string, unknown>[] }>(path);
+      return trades.map(trade).filter((each): each is Trade => each !== null && !held.seen.has(each.key));
+    };
+    let news = await ask(held.trades.length ? NEXT_LIMIT : FIRST_LIMIT);
+    // All of them are new: there may be others between these and the last ones known.
+    if (held.trades.length && news.length >= NEXT_LIMIT) news = await ask(FIRST_LIMIT);
     if (news.length && !held.trades.length) held.prints = [];
     held.trades = [...news, ...held.trades].slice(0, KEPT);
     for (const each of news) held.seen.add(each.key);
