@@ -110,7 +110,7 @@ def main() -> None:
     uvicorn.run(
         application(side), port=port, loop="uvloop", http="httptools", lifespan="off", log_level="warning",
         ws=FrameProtocol if kind == "gateway" else "websockets-sansio", ws_per_message_deflate=False,
-        ws_ping_interval=20.0, ws_ping_timeout=20.0,
+        ws_ping_interval=None, ws_ping_timeout=None,
     )  # fmt: skip
 
 
