@@ -8,7 +8,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check chart-tools chart format bench bench-engine differential clean
+.PHONY: calendar help setup run test check chart-tools chart format bench bench-engine differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ chart: chart-tools ## write what is generated of the Helm chart: its topics and 
 	@.venv/bin/tapereader topics list --json > helm/files/topics.json
 	@.venv/bin/python -m tests.chart_tools readme
 
+calendar: setup ## write the exchange's days from exchange_calendars, after an update of it
+	@.venv/bin/python -m tests.exchange_days
+
 format: setup ## put the code into the format that `check` wants
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
@@ -56,7 +59,7 @@ format: setup ## put the code into the format that `check` wants
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -m 'long or not long'
 
-BENCHMARKS := engine recovery latency memory scaling trade_windows platform cache reference_delay fanout
+BENCHMARKS := engine recovery latency memory scaling trade_windows platform cache reference_delay fanout scans
 
 bench: setup ## every benchmark, half an hour; writes benchmarks/results
 	@$(UV) sync --frozen --inexact --quiet --group bench

@@ -13,6 +13,7 @@ from mode.loop import use as use_loop
 use_loop("uvloop")
 
 from app import tracing  # noqa: E402
+from app.errors import TapereaderError  # noqa: E402
 from app.kafka_access import KafkaAccess  # noqa: E402
 from app.settings import Settings  # noqa: E402  (the loop's policy is set before anything makes one)
 from app.stream.application import batched_app  # noqa: E402
@@ -50,16 +51,31 @@ def run_worker(settings: Settings = settings) -> None:
     The app is made from the environment when this module is imported: whoever starts a worker with
     other settings puts them into its environment.
     """
+    from mode.services import Service
     from mode.worker import Worker
 
     from app.stream.observed import WorkerHttp
     from app.stream.watchdog import Watchdog
+    from app.topic_admin import check_topics
+    from app.topics import ALL_TOPICS
+
+    class TopicCheck(Service):  # type: ignore[misc]
+        """Ends a worker, with one sentence, whose topics are not as declared: before anything is read."""
+
+        async def on_start(self) -> None:
+            """Check, and end the process where they are not."""
+            try:
+                await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
+            except TapereaderError as error:
+                log.error("worker_failed", error=str(error))
+                _leave(1)
 
     app.discover()
     app.finalize()
     app.service(Watchdog.for_app(app, stall_timeout_s=settings.stall_timeout_s))
     tracing.configure(settings, "worker")
-    worker = Worker(WorkerHttp(app, settings), app, daemon=True, redirect_stdouts=False, override_logging=False)
+    services = (WorkerHttp(app, settings), TopicCheck(), app)
+    worker = Worker(*services, daemon=True, redirect_stdouts=False, override_logging=False)
     try:
         worker.execute_from_commandline()
     except SystemExit as exit_:

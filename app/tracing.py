@@ -78,7 +78,7 @@ def configure(settings: Settings, service: str) -> None:
         shutdown_on_exit=False,
     )
     for exporter in exporters:
-        provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
+        provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=2000))
     use(provider)
 
 

@@ -28,7 +28,7 @@ from producers.routing import Routed, route_event
 #: The group of the workers.
 GROUP = "tapereader"
 #: A block that is not done within this time has failed.
-DONE_WITHIN_S = 300.0
+DONE_WITHIN_S = 120.0
 #: The topics whose last append tells when a block was done.
 WRITTEN = (
     topics.MARKET_QUOTES, topics.NBBO, topics.MARKET_HALTS, topics.DAILY_RANGES, topics.TRADE_TAPE,
@@ -54,7 +54,7 @@ class RealWorkers:
             "TAPEREADER_PARTITIONS": str(partitions),
             "TAPEREADER_APP_ID": GROUP,
             # They are held while a block is appended; nobody is to be thrown out for that.
-            "TAPEREADER_SESSION_TIMEOUT_MS": "120000",
+            "TAPEREADER_SESSION_TIMEOUT_MS": "30000",
             "TAPEREADER_STALL_TIMEOUT_S": "300",
             **{f"TAPEREADER_{name.upper()}": value for name, value in settings.items()},
         }
@@ -108,8 +108,10 @@ class RealWorkers:
         ends = await self._consumer.end_offsets(places)
         async with asyncio.timeout(DONE_WITHIN_S):
             while not await self._committed(ends):
-                if any(process.poll() is not None for process in self._running):
-                    raise RuntimeError(f"a worker ended; see {self._logs}")
+                for number, process in enumerate(self._running):
+                    if process.poll() is not None:
+                        last = (self._logs / f"worker-{number}.log").read_text(errors="replace")[-2000:]
+                        raise RuntimeError(f"worker {number} ended with {process.returncode}: {last}")
                 await asyncio.sleep(0.25)
 
     async def _committed(self, ends: Mapping[TopicPartition, int]) -> bool:

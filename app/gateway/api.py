@@ -22,6 +22,7 @@ from app.settings import Settings
 
 BUILD_DIR = Path(__file__).parent / "static" / "build"
 
+_HEALTH = {"status": "ok", "ready": True, "symbols": 6000, "boards": 7, "clients": 12, "subscriptions": 40}
 _NOT_BUILT = b"""<!doctype html><html lang="en"><title>Tapereader</title>
 <p>The page is not built: run <code>python -m app.gateway.build_page</code>, then reload.
 The API is there: <a href="/openapi.json">/openapi.json</a>.</p></html>"""
@@ -100,18 +101,31 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
 
 
 def _add_health(api: FastAPI) -> None:
-    @api.get("/healthz", tags=["status"])
+    @api.get("/healthz", tags=["status"], responses=rest.example("The counts", _HEALTH))
     async def healthz(request: Request) -> Response:
         """The process answers; counts of what it serves."""
         return _json(rest.gateway_of(request).operations.health())
 
-    @api.get("/readyz", tags=["status"], responses={503: {"description": "Not ready; `reasons` says why"}})
+    @api.get(
+        "/readyz",
+        tags=["status"],
+        responses=rest.example("Ready", {"ready": True, "reasons": []})
+        | {503: {"description": "Not ready; `reasons` says why"}},
+    )
     async def readyz(request: Request) -> Response:
         """Whether the tables are complete and followed; 503 with the reasons where not."""
         status, body = rest.gateway_of(request).operations.readiness()
         return _json(body, status)
 
-    @api.get("/metrics", tags=["status"], responses={401: {"description": "No API key, or a wrong one"}})
+    @api.get(
+        "/metrics",
+        tags=["status"],
+        response_class=Response,
+        responses={
+            200: {"description": "The metrics", "content": {"text/plain": {"example": "tapereader_clients 12\n"}}},
+            401: {"description": "No API key, or a wrong one"},
+        },
+    )
     async def metrics(gateway: rest.Reads) -> Response:
         """Prometheus's metrics of this process (docs/metrics.md)."""
         meters = gateway.operations.meters

@@ -53,7 +53,10 @@ class Channel:
                 client.offer((self, record.feed), self._state_frame(record))
             return
         for record in present:
-            log = self._log(record)
+            log = self._logs.get(record.feed)
+            if log is None:
+                self._begin(record)
+                continue
             known = since.offset if since is not None and since.epoch == self._epoch else -1
             client.offer((self, record.feed), self._late(record.feed, log, known))
 
@@ -99,7 +102,11 @@ class Channel:
                 client.offer(key, frame)
 
     def _send_delta(self, record: Record) -> None:
-        self._send_rows(record.feed, self._log(record), self._rows(record))
+        log = self._logs.get(record.feed)
+        if log is None:
+            self._begin(record)
+        else:
+            self._send_rows(record.feed, log, self._rows(record))
 
     def _send_rows(self, feed: str, log: DeltaLog, rows: list[RawRow], events: bytes = b"") -> None:
         """Send what changed to these rows, and what `events` tells beside it."""
@@ -125,12 +132,15 @@ class Channel:
 
         return frames
 
-    def _log(self, record: Record) -> DeltaLog:
-        log = self._logs.get(record.feed)
-        if log is None:
-            log = self._logs[record.feed] = DeltaLog(KEPT_DELTAS if record.table is BOARDS else KEPT_ROW_DELTAS)
-            log.update(self._rows(record))
-        return log
+    def _begin(self, record: Record) -> None:
+        """Number a feed's changes from its present state on, which is what all clients begin with.
+
+        They may have been there before the feed was: a delta alone would tell them of one field or two.
+        """
+        log = self._logs[record.feed] = DeltaLog(KEPT_DELTAS if record.table is BOARDS else KEPT_ROW_DELTAS)
+        log.update(self._rows(record))
+        for client in self.clients:
+            client.offer((self, record.feed), self._late(record.feed, log, -1))
 
     def _rows(self, record: Record) -> list[RawRow]:
         return rows(self._document(record))

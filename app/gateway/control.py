@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,11 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 from app import topics
 from app.gateway.problems import Problem
@@ -54,14 +58,14 @@ class Operator:
         return {"worker": name, "restarting": True}
 
     async def lag(self) -> dict[str, Any]:
-        """How many records of each topic the workers have still to read, by the group's commits."""
+        """How many records of each topic the workers have still to read, by the group's commits; none before those."""
         access = KafkaAccess.of(self._settings)
         admin = AIOKafkaAdminClient(**access.options())
         consumer = AIOKafkaConsumer(**access.options("operator"), enable_auto_commit=False)
         try:
             await admin.start()
             await consumer.start()
-            committed: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(self._settings.app_id)
+            committed = await _committed(admin, self._settings.app_id)
             ends = await consumer.end_offsets(list(committed)) if committed else {}
         finally:
             await consumer.stop()
@@ -73,22 +77,32 @@ class Operator:
 
     async def dead_letters(self, limit: int) -> list[dict[str, Any]]:
         """The newest dead letters, newest first."""
-        consumer = AIOKafkaConsumer(**KafkaAccess.of(self._settings).options("operator"), enable_auto_commit=False)
-        await consumer.start()
+        access = KafkaAccess.of(self._settings)
+        admin = AIOKafkaAdminClient(**access.options())
+        consumer = AIOKafkaConsumer(**access.options("operator"), enable_auto_commit=False)
         try:
-            numbers = await self._partitions(consumer)
-            parts = [TopicPartition(topics.DEAD_LETTERS.name, number) for number in numbers]
-            consumer.assign(parts)
-            begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
-            for part in parts:
-                consumer.seek(part, max(begins[part], ends[part] - limit))
-            newest: deque[tuple[int, dict[str, Any]]] = deque()
-            while any([await consumer.position(part) < ends[part] for part in parts]):
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    newest += ((record.timestamp, self._shown(record)) for record in records)
+            await admin.start()
+            await consumer.start()
+            (topic,) = await admin.describe_topics([topics.DEAD_LETTERS.name])
+            parts = [TopicPartition(topic["topic"], each["partition"]) for each in topic["partitions"]]
+            newest = await self._newest(consumer, parts, limit)
         finally:
             await consumer.stop()
-        return [shown for _, shown in sorted(newest, key=lambda each: each[0], reverse=True)[:limit]]
+            await admin.close()
+        newest.sort(key=lambda record: record.timestamp, reverse=True)
+        return [self._shown(record) for record in newest[:limit]]
+
+    async def _newest(self, consumer: AIOKafkaConsumer, parts: list[TopicPartition], limit: int) -> list[Any]:
+        """The last records of each partition, as many as `limit` of each."""
+        consumer.assign(parts)
+        begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
+        for part in parts:
+            consumer.seek(part, max(begins[part], ends[part] - limit))
+        newest: list[Any] = []
+        while any([await consumer.position(part) < ends[part] for part in parts]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                newest += records
+        return newest
 
     async def producer(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """A request to the producer's control. Raises `Problem` (502) where it does not answer."""
@@ -100,10 +114,6 @@ class Operator:
             raise Problem(502, "producer-unavailable", detail) from None
         return answer.status_code, answer.content
 
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[int]:
-        await consumer.topics()
-        return sorted(consumer.partitions_for_topic(topics.DEAD_LETTERS.name) or ())
-
     def _shown(self, record: Any) -> dict[str, Any]:
         shown = {
             "time_ms": record.timestamp,
@@ -114,3 +124,12 @@ class Operator:
         except msgspec.DecodeError as error:
             letter = {"reason": f"not a dead letter: {error}"}
         return shown | letter
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, Any]:
+    """A group's commits; a broker that has never had a group has no coordinator yet, and no commits."""
+    try:
+        found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group)
+    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+        return {}
+    return found

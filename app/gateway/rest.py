@@ -21,6 +21,12 @@ EXAMPLE_ENTRY = {"rank": 1, **EXAMPLE_ROW}
 EXAMPLE_BOARD = {"board": "top_volume", "day": "2026-11-20", "published_ns": 1795210201512000000}
 
 
+_STATUS: dict[str, Any] = {
+    "time_ms": 1795210201600, "ready": True, "reasons": [], "session": "regular", "symbols": 6000,
+    "newest_event_ms": 1795210201000, "newest_event_age_s": 0.6, "newest_received_age_s": 0.4,
+}  # fmt: skip
+
+
 def gateway_of(request: Request) -> Gateway:
     """The gateway behind a request."""
     found = request.app.state.gateway
@@ -145,7 +151,7 @@ async def get_quote(gateway: Reads, symbol: str) -> Response:
     return json_response(row)
 
 
-@router.get("/status", tags=["status"])
+@router.get("/status", tags=["status"], responses=example("As it is now", _STATUS))
 async def get_status(gateway: Reads) -> Response:
     """What the page's status line shows: session, newest event, whether the tables are complete."""
     return json_response(msgspec.json.encode(gateway.status()))

@@ -27,6 +27,17 @@ _WHY = {
     State.UNAVAILABLE: "Redis is down and this gateway has no value of its own; try again later",
 }
 
+_SNAPSHOT = {"ticker": "AAPL", "day": {"c": 272.4, "v": 48_213_377}, "prevDay": {"c": 268.56, "v": 51_234_000}}
+
+
+def _example(example: Any) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "What is known", "content": {"application/json": {"example": example}}}}
+
+
+def _answered(value: Any) -> dict[int | str, dict[str, Any]]:
+    return _example({"ticker": "AAPL", "value": value, "state": "fresh", "age_s": 12.5})
+
+
 _RESPONSES = response_of(404, "The vendor has none") | response_of(
     503, "Not to be had now; Retry-After says when to ask again"
 )
@@ -47,22 +58,22 @@ def reference_routes(cache: Callable[[Request], MarketDataCache], *, wait_s: flo
             found = Answer(None, State.FAILED, Layer.REST, reason="timeout")
         return _response(request, ticker, found)
 
-    @router.get("/snapshot/{ticker}", responses=_RESPONSES)
+    @router.get("/snapshot/{ticker}", responses=_answered(_SNAPSHOT) | _RESPONSES)
     async def snapshot(request: Request, ticker: Ticker) -> Response:
         """A ticker's snapshot: today's and the previous day's bars, last quote and trade."""
         return await answer(request, Kind.SNAPSHOT, ticker)
 
-    @router.get("/avg-volume/{ticker}", responses=_RESPONSES)
+    @router.get("/avg-volume/{ticker}", responses=_answered(51_234_000) | _RESPONSES)
     async def avg_volume(request: Request, ticker: Ticker) -> Response:
         """A ticker's average daily volume in shares."""
         return await answer(request, Kind.AVG_VOLUME, ticker)
 
-    @router.get("/float/{ticker}", responses=_RESPONSES)
+    @router.get("/float/{ticker}", responses=_answered(14_687_356_000) | _RESPONSES)
     async def free_float(request: Request, ticker: Ticker) -> Response:
         """A ticker's free float in shares."""
         return await answer(request, Kind.FREE_FLOAT, ticker)
 
-    @router.get("/cache/stats")
+    @router.get("/cache/stats", responses=_example({"process": {"hits": {"memory": 812}}, "fleet": None}))
     async def stats(request: Request) -> Response:
         """What this gateway's cache did, and those of all processes together; `fleet` is null without Redis."""
         found = cache(request)

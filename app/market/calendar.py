@@ -1,6 +1,8 @@
 """The trading calendar as integers: which trading day and which session an event belongs to.
 
-Built once from an exchange calendar, then asked for every event. A feed is nearly in time order,
+Built once from the exchange's days in `exchange_days.json`, then asked for every event. The file is written
+from exchange_calendars (`make calendar`), and a test compares the two: the library itself brings pandas,
+1.3 s and 60 MB in each process. A feed is nearly in time order,
 so the current day's limits are kept as plain integers and only a day change searches for new ones.
 
 A trading day runs from 04:00 US/Eastern of one session date to 04:00 of the next one, so that
@@ -11,20 +13,20 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Self
+from pathlib import Path
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
-import exchange_calendars
+import msgspec
 from msgspec import Struct
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY_BEGINS = time(4)
 AFTER_HOURS_END = time(20)
 
-#: Explicit ends, because the library's own defaults are counted from today. Building from them
-#: takes 0.2 s; holidays beyond what the exchange has announced follow its present rules.
-FIRST_DATE = "2003-01-01"
-LAST_DATE = "2040-12-31"
+#: Holidays beyond what the exchange has announced follow its present rules.
+EXCHANGE_DAYS: Final = Path(__file__).with_name("exchange_days.json")
+_OPENS, _CLOSES = time(9, 30), time(16)
 
 
 class Session(StrEnum):
@@ -53,19 +55,34 @@ def _new_york_ms(day: date, at: time) -> int:
     return int(datetime.combine(day, at, NEW_YORK).timestamp()) * 1000
 
 
-def _days_of_new_york(first: str, last: str) -> Iterator[TradingDay]:
-    exchange = exchange_calendars.get_calendar("XNYS", start=first, end=last)
-    dates = [stamp.date() for stamp in exchange.sessions]
-    opens = (stamp.value // 1_000_000 for stamp in exchange.opens)
-    closes = (stamp.value // 1_000_000 for stamp in exchange.closes)
+class _ExchangeDays(Struct, frozen=True):
+    """What is not an ordinary weekday from `first` to `last`: days closed, and closing times of short days."""
+
+    first: date
+    last: date
+    closed: frozenset[date]
+    early_closes: dict[date, str]
+
+    def sessions(self) -> Iterator[date]:
+        days = (self.first + timedelta(number) for number in range((self.last - self.first).days + 1))
+        return (day for day in days if day.weekday() < 5 and day not in self.closed)
+
+    def closes(self, day: date) -> time:
+        early = self.early_closes.get(day)
+        return _CLOSES if early is None else time.fromisoformat(early)
+
+
+def _days_of_new_york(first: str | None = None, last: str | None = None) -> Iterator[TradingDay]:
+    exchange = msgspec.json.decode(EXCHANGE_DAYS.read_bytes(), type=_ExchangeDays)
+    dates = [day for day in exchange.sessions() if (first or "") <= day.isoformat() <= (last or "9999")]
     # The last day's successor is unknown: it ends after a day, so that no weekend is guessed.
     followers = [*dates[1:], *(day + timedelta(days=1) for day in dates[-1:])]
-    for day, opened, closed, follower in zip(dates, opens, closes, followers, strict=True):
+    for day, follower in zip(dates, followers, strict=True):
         yield TradingDay(
             day=day.isoformat(),
             begins_ms=_new_york_ms(day, DAY_BEGINS),
-            opens_ms=opened,
-            closes_ms=closed,
+            opens_ms=_new_york_ms(day, _OPENS),
+            closes_ms=_new_york_ms(day, exchange.closes(day)),
             after_hours_end_ms=_new_york_ms(day, AFTER_HOURS_END),
             ends_ms=_new_york_ms(follower, DAY_BEGINS),
         )
@@ -78,7 +95,7 @@ class TradingCalendar:
     """
 
     def __init__(self, days: Iterable[TradingDay] | None = None) -> None:
-        self._days = tuple(_days_of_new_york(FIRST_DATE, LAST_DATE) if days is None else days)
+        self._days = tuple(_days_of_new_york() if days is None else days)
         if not self._days:
             raise ValueError("expected a calendar with at least one trading day, was an empty one")
         self._begins = [day.begins_ms for day in self._days]
@@ -86,8 +103,8 @@ class TradingCalendar:
         self._enter(self._days[0])
 
     @classmethod
-    def new_york(cls, first: str = FIRST_DATE, last: str = LAST_DATE) -> Self:
-        """The calendar of the New York Stock Exchange between two ISO dates, both included."""
+    def new_york(cls, first: str | None = None, last: str | None = None) -> Self:
+        """The calendar of the New York Stock Exchange, 2003 to 2040 or between two ISO dates, both included."""
         return cls(_days_of_new_york(first, last))
 
     def phase(self, event_ms: int) -> tuple[str, bool]:

@@ -68,6 +68,12 @@ TAPEREADER_HTTP_PORT: {{ int .gateway.port | quote }}
 {{- if .gateway.auth.open }}
 TAPEREADER_GATEWAY_OPEN: "true"
 {{- end }}
+{{- if and .producer.enabled (ne .source "none") }}
+TAPEREADER_GATEWAY_CONTROL_URL: http://{{ include "tapereader.fullname" $root }}-producer:{{ int .producer.port }}
+{{- end }}
+{{- if and .gateway.ingress.enabled .gateway.ingress.tlsSecret }}
+TAPEREADER_GATEWAY_PUBLIC_URL: https://{{ first .gateway.ingress.hosts }}
+{{- end }}
 {{- else if eq $component "simulator" }}
 TAPEREADER_SYMBOLS: {{ int .simulator.symbols | quote }}
 TAPEREADER_SPEED: {{ include "tapereader.asSetting" .simulator.speed | quote }}

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
-import exchange_calendars
 import numpy as np
 
 from app.market.calendar import NEW_YORK, Session
@@ -226,6 +225,9 @@ def _joined(days: list[Json]) -> Json:
 
 
 def _holidays(today: date) -> list[Json]:
+    # Here: it brings pandas, a second and 60 MB, and hardly anyone asks for holidays.
+    import exchange_calendars
+
     until = today + timedelta(days=365)
     calendar = exchange_calendars.get_calendar("XNYS", start=today.isoformat(), end=until.isoformat())
     named: Mapping[Any, str] = calendar.regular_holidays.holidays(

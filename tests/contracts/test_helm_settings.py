@@ -163,6 +163,27 @@ def test_kafka_is_spoken_to_as_the_values_say(monkeypatch: pytest.MonkeyPatch) -
         assert settings["kafka_username"] is None
 
 
+def test_the_gateway_finds_the_producer_and_knows_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in EXAMPLES:
+        services = rendered(name).of_kind("Service")
+        gateway = next(each for each in ours(name) if each.container["name"] == "gateway")
+        settings = settings_of(gateway, monkeypatch)
+        if "tapereader-producer" in services:
+            port = services["tapereader-producer"]["spec"]["ports"][0]["port"]
+            assert settings.gateway_control_url == f"http://tapereader-producer:{port}"
+        else:
+            assert settings.gateway_control_url is None
+        hosts = [
+            rule["host"]
+            for each in rendered(name).of_kind("Ingress").values()
+            for rule in each["spec"].get("rules", ())
+        ]
+        assert settings.gateway_public_url == (f"https://{hosts[0]}" if hosts else None)
+    own = 'gateway.settings={"gateway_public_url":"https://elsewhere.example.com"}'
+    gateway = next(each for each in ours("production", own) if each.container["name"] == "gateway")
+    assert settings_of(gateway, monkeypatch).gateway_public_url == "https://elsewhere.example.com"
+
+
 def test_the_simulated_market_is_found_by_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
     services = rendered("simulator").of_kind("Service")
     for container in ours("simulator"):

@@ -3,10 +3,14 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import yaml
+from typer.main import get_command
 
+from app.cli import cli
 from app.settings import Settings
 from tests.chart_rendering import CHART, EXAMPLES, containers, helm, needs_chart_tools, rendered
 from tests.contracts.test_containers import PLATFORM, WITH_KAFKA
@@ -73,6 +77,16 @@ def test_what_the_document_names_is_what_is_installed() -> None:
         assert int(port) in {each["port"] for each in services[name]["spec"]["ports"]}
     initial = {each.container["name"] for each in containers(rendered("minimal").manifests) if each.initial}
     assert set(re.findall(r"--container (\S+?)`", KUBERNETES)) == initial
+
+
+def test_the_platforms_own_commands_in_the_documents_are_there() -> None:
+    told = re.findall(r"-- tapereader ([a-z -]+)$", KUBERNETES, re.MULTILINE)
+    assert told
+    for arguments in told:
+        command: Any = get_command(cli)
+        for argument in arguments.split():
+            command = command.get_command(click.Context(command), argument)
+            assert command is not None, f"tapereader {arguments}"
 
 
 def test_every_example_is_in_the_document_and_is_there() -> None:

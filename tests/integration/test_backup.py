@@ -153,6 +153,10 @@ async def test_more_partitions_keep_every_row_and_the_workers_count_on(platform:
     # Who has not heard of it is told in one sentence.
     assert "set TAPEREADER_PARTITIONS=7" in await command(platform, "topics", "check", code=1)
 
+    platform.start("unaware", "worker")
+    assert await asyncio.to_thread(platform.processes["unaware"].wait, 60) == 1
+    (said,) = [line for line in platform.log("unaware").splitlines() if "worker_failed" in line]
+    assert "expected 4 partitions, was 7; set TAPEREADER_PARTITIONS=7" in json.loads(said)["error"]
     platform.environment["TAPEREADER_PARTITIONS"] = "7"
     assert await tables(platform) == before
     await publish(platform, 31, 20)

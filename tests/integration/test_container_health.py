@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,16 @@ from app.topic_admin import ensure_topics
 from app.topics import ALL_TOPICS
 from tests.conftest import free_port
 from tests.eventually import eventually
+from tests.integration.workers import PARTITIONS, own_broker
 
 PROGRAM = Path(sys.executable).parent / "tapereader"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of this module's own: a worker writes the platform's tables."""
+    with own_broker(tmp_path_factory.mktemp("kafka")) as bootstrap:
+        yield bootstrap
 
 
 def start(log: Path, command: str, settings: Settings) -> psutil.Popen:
@@ -27,14 +36,12 @@ def start(log: Path, command: str, settings: Settings) -> psutil.Popen:
         )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("command", ["simulate", "gateway", "worker"])
-async def test_a_process_is_well_while_it_answers(
-    tmp_path: Path, broker_url: str, redis_url: str, unique: str, command: str
-) -> None:
-    await ensure_topics(broker_url, ALL_TOPICS, 4)
+async def test_a_process_is_well_while_it_answers(tmp_path: Path, broker: str, redis_url: str, command: str) -> None:
+    await ensure_topics(broker, ALL_TOPICS, PARTITIONS)
     settings = Settings.load(
-        kafka_bootstrap_servers=broker_url, redis_url=redis_url, partitions=4, app_id=unique, symbols=5,
+        kafka_bootstrap_servers=broker, redis_url=redis_url, partitions=PARTITIONS, symbols=5,
         http_port=free_port(), simulator_port=free_port(), worker_http_port=free_port(),
     )  # fmt: skip
     assert amiss([], settings) == "no command of tapereader runs here"

@@ -195,3 +195,17 @@ async def test_filters_are_checked_and_presets_can_be_subscribed_to(
     for preset in presets:
         answer = await subscribe(client, "scan:quotes", filter=preset["filter"], sort=preset["sort"])
         assert answer["status"] == "subscribed"
+
+
+async def test_who_follows_a_feed_before_it_exists_begins_with_its_whole_state(
+    client: ClientConnection, tables: Tables, unique: str
+) -> None:
+    symbol = unique.upper()
+    await subscribe(client, f"quote:{symbol}", mode="delta")
+    row = await tables.quote(symbol, close=1.0)
+    first = await following(client)
+    assert (first["snapshot"], first["recovered"]) == ([row], False)
+    await tables.quote(symbol, close=2.0, received_ns=row["received_ns"])
+    second = await following(client)
+    assert second["delta"]["upsert"] == [{"symbol": symbol, "close": 2.0}]
+    assert second["offset"] == first["offset"] + 1

@@ -62,6 +62,11 @@ def total(found: Series, metric: metrics.Metric, **labels: str) -> float:
 
 
 async def test_every_process_shows_only_declared_metrics_and_those_of_its_part(running: Platform) -> None:
+    async def flowing() -> bool:
+        producer, gateway = await series(running, "producer"), await series(running, "gateway")
+        return total(producer, metrics.SENT) > 0 and total(gateway, metrics.CONSUMED) > 0
+
+    await eventually(flowing, timeout_s=60)
     declared = {each: metric for metric in metrics.ALL for each in metric.series} | {"target_info": None}
     parts = {"producer": metrics.Part.PRODUCER, "worker-1": metrics.Part.WORKER, "gateway": metrics.Part.GATEWAY}
     for name in NAMES:

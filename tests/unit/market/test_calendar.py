@@ -1,5 +1,8 @@
 """The trading calendar against known days and against the exchange calendar itself."""
 
+import json
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.market.calendar import Session, TradingCalendar
+from app.market.calendar import EXCHANGE_DAYS, Session, TradingCalendar
+from tests.exchange_days import exchange_days
 
 NEW_YORK = ZoneInfo("America/New_York")
 CALENDAR = TradingCalendar.new_york()
@@ -114,3 +118,23 @@ def test_days_outside_of_the_calendar_are_errors() -> None:
         CALENDAR.previous_day("2003-01-02")
     with pytest.raises(ValueError, match="at least one trading day"):
         TradingCalendar([])
+
+
+def test_the_exchanges_days_are_those_of_the_library() -> None:
+    """What differs is written by `make calendar`; the source names the version that it was written from."""
+    kept = json.loads(EXCHANGE_DAYS.read_text(encoding="utf-8"))
+    fresh = exchange_days()
+    assert {**kept, "source": None} == {**fresh, "source": None}
+
+
+def test_every_session_of_the_library_is_there_with_its_times() -> None:
+    for session, opens, closes in zip(EXCHANGE.sessions, EXCHANGE.opens, EXCHANGE.closes, strict=True):
+        day = CALENDAR.trading_day(session.date().isoformat())
+        assert (day.opens_ms, day.closes_ms) == (opens.value // 1_000_000, closes.value // 1_000_000)
+    assert len(EXCHANGE.sessions) == len(CALENDAR._days)
+
+
+def test_the_calendar_needs_no_pandas() -> None:
+    """Each process would carry 60 MB of it."""
+    script = "import sys, app.market.calendar as c; c.TradingCalendar(); assert 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=50)
