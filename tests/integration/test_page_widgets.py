@@ -140,7 +140,7 @@ async def test_halts_are_listed_with_their_reason_and_leave_the_list(
 async def test_alerts_come_newest_first_once_and_sound_only_when_asked_for(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
-    at_ms = TEN_ET_MS + 40_000
+    at_ms = TEN_ET_MS + 70_000
     await put_alert(page_tables, "ALTA", "new_high", at_ms, 12.5, "Broke pre-market high of $12.40")
     page = await open_page(chromium, page_gateway.url, "Alerts")
     alerts = widget(page, "alerts")
