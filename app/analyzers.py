@@ -159,9 +159,9 @@ def run_analyzers(settings: Settings) -> None:
     for analyzer in analyzers:
         attach(app, analyzer)
     app.finalize()
-    app.service(Watchdog.for_app(app, stall_timeout_s=settings.stall_timeout_s))
     tracing.configure(settings, "analyzers")
-    worker = Worker(WorkerHttp(app, settings), app, daemon=True, redirect_stdouts=False, override_logging=False)
+    services = (WorkerHttp(app, settings), Watchdog(app, stall_timeout_s=settings.stall_timeout_s), app)
+    worker = Worker(*services, daemon=True, redirect_stdouts=False, override_logging=False)
     code = 1
     try:
         worker.execute_from_commandline()

@@ -72,9 +72,9 @@ def run_worker(settings: Settings = settings) -> None:
 
     app.discover()
     app.finalize()
-    app.service(Watchdog.for_app(app, stall_timeout_s=settings.stall_timeout_s))
     tracing.configure(settings, "worker")
-    services = (WorkerHttp(app, settings), TopicCheck(), app)
+    watchdog = Watchdog(app, stall_timeout_s=settings.stall_timeout_s)
+    services = (WorkerHttp(app, settings), TopicCheck(), watchdog, app)
     worker = Worker(*services, daemon=True, redirect_stdouts=False, override_logging=False)
     try:
         worker.execute_from_commandline()

@@ -52,15 +52,15 @@ class Progress:
 
 
 class Watchdog(Service):
-    """Watches the processing of owned partitions and recovery."""
+    """Watches an app's processing of owned partitions, and its recovery.
 
-    app: Any
-    stall_timeout_s: float = 60.0
+    It is started before the app, as a service of the same mode worker: what an app is given by
+    `app.service` starts when the first recovery is over, which may be the one that stands still.
+    """
 
-    @classmethod
-    def for_app(cls, app: Any, *, stall_timeout_s: float) -> "type[Watchdog]":
-        """A watchdog class bound to an app, as `app.service` takes it."""
-        return type("Watchdog", (cls,), {"app": app, "stall_timeout_s": stall_timeout_s, "abstract": False})
+    def __init__(self, app: Any, *, stall_timeout_s: float) -> None:
+        self.app, self.stall_timeout_s = app, stall_timeout_s
+        super().__init__()
 
     @Service.task
     async def _watch(self) -> None:
@@ -80,6 +80,8 @@ class Watchdog(Service):
 
     def _observe(self) -> tuple[int, object]:
         app = self.app
+        if app._consumer is None or not app._consumer.started:
+            return 0, None
         recovery = app.tables.recovery
         if recovery.in_recovery:
             remaining = recovery.active_remaining_total()

@@ -81,8 +81,7 @@ def main() -> None:
     bootstrap, name, partitions = sys.argv[1:4]
     app, _ = make(bootstrap, name, int(partitions), session_timeout_ms=int(sys.argv[4]) if len(sys.argv) > 4 else 6000)
     app.finalize()
-    app.service(Watchdog.for_app(app, stall_timeout_s=3.0))
-    Worker(app, loglevel="info", daemon=True).execute_from_commandline()
+    Worker(Watchdog(app, stall_timeout_s=3.0), app, loglevel="info", daemon=True).execute_from_commandline()
 
 
 if __name__ == "__main__":

@@ -29,11 +29,17 @@ def test_stalled_is_waiting_without_moving_for_the_whole_time(found: list[tuple[
 
 
 def observed(app: object) -> tuple[int, object]:
-    watchdog = Watchdog.for_app(app, stall_timeout_s=1.0)
-    return watchdog._observe(SimpleNamespace(app=app))  # type: ignore[arg-type]
+    return Watchdog(app, stall_timeout_s=1.0)._observe()
 
 
 def test_a_recovery_is_watched_by_what_is_left_of_it() -> None:
     """A recovery that waits for a record that never comes leaves the same number for ever."""
     recovery = SimpleNamespace(in_recovery=True, active_remaining_total=lambda: 17)
-    assert observed(SimpleNamespace(tables=SimpleNamespace(recovery=recovery))) == (17, ("recovery", 17))
+    consumer = SimpleNamespace(started=True)
+    app = SimpleNamespace(_consumer=consumer, tables=SimpleNamespace(recovery=recovery))
+    assert observed(app) == (17, ("recovery", 17))
+
+
+def test_an_app_that_has_not_started_has_nothing_waiting() -> None:
+    assert observed(SimpleNamespace(_consumer=None)) == (0, None)
+    assert observed(SimpleNamespace(_consumer=SimpleNamespace(started=False))) == (0, None)
