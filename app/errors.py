@@ -38,6 +38,10 @@ class ForeignWriteError(TapereaderError):
     """Another process appended to a changelog partition that this worker owns."""
 
 
+class SkippedRecordsError(TapereaderError):
+    """Records of a source were passed over: this worker must read them again."""
+
+
 class OversizedError(TapereaderError):
     """One record alone is larger than its topic takes."""
 

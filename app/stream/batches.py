@@ -35,7 +35,7 @@ class RecordBatch:
     transaction markers or `undecodable` stretches left out.
     """
 
-    __slots__ = ("__dict__", "next_offset", "partition", "records", "topic", "traces", "undecodable")
+    __slots__ = ("__dict__", "next_offset", "partition", "position", "records", "topic", "traces", "undecodable")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class RecordBatch:
         next_offset: int,
         undecodable: Sequence[Undecodable] = (),
         traces: Sequence[bytes] = (),
+        position: int | None = None,
     ) -> None:
         self.topic = topic
         self.partition = partition
@@ -53,6 +54,8 @@ class RecordBatch:
         self.undecodable = undecodable
         #: Sampled trace contexts of the record batches that are in it; a slice of it has none.
         self.traces = traces
+        #: The offset from which on it was read, its first record's at the latest; None: not known.
+        self.position = position
 
     def __len__(self) -> int:
         return len(self.records)

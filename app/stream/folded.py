@@ -88,6 +88,8 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         state = self.data.partitions.get(batch.partition)
         if state is None or (message is not None and message.generation_id != self.app.consumer_generation_id):
             return 0
+        if not await self.follows(state, batch):
+            return 0
         pending = batch.since(state.covered.get(batch.topic))
         rejected: list[tuple[RecordBatch, Exception]] = []
         events = self._decoded(pending, rejected) if len(pending) else []

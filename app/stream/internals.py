@@ -16,7 +16,7 @@ Each with the reason why no public one does:
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from aiokafka.consumer.fetcher import FetchResult
@@ -52,6 +52,7 @@ def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) 
         return None
     parsed = result._partition_records
     source, position = parsed._records, parsed.next_fetch_offset
+    began = position
     records: list[Any] = []
     undecodable: list[Undecodable] = []
     traces: list[bytes] = []
@@ -76,7 +77,7 @@ def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) 
     parsed.next_fetch_offset = position
     result._update_position()
     result._partition_records = None
-    return RecordBatch(topic, partition, records, position, undecodable, traces)
+    return RecordBatch(topic, partition, records, position, undecodable, traces, began)
 
 
 def start_of(records: list[Any], offset: int) -> int:
@@ -92,21 +93,24 @@ def _reason(error: Exception) -> str:
 
 
 async def fetched(
-    consumer: Any, partitions: Iterable[Any] | None, timeout_s: float, batched: set[str]
+    consumer: Any, allowed: Callable[[], Collection[Any] | None], timeout_s: float, batched: set[str]
 ) -> dict[Any, Any]:
     """What the fetcher holds: a `RecordBatch` for topics in `batched`, records for the others.
 
-    Waits up to `timeout_s` for something to arrive. Follows aiokafka's `Fetcher.fetched_records`.
+    Waits up to `timeout_s` for something to arrive. `allowed` names the partitions that may be read, None for
+    all; it is asked at the moment of reading, since the assignment may change while this waits. Follows
+    aiokafka's `Fetcher.fetched_records`.
     """
     fetcher = consumer._fetcher
     subscriptions = fetcher._subscriptions
     with subscriptions.fetch_context():
         if subscriptions.reassignment_in_progress:
             await subscriptions.wait_for_assignment()
+        partitions = allowed()
         drained = _drain_all(fetcher, partitions, batched, consumer._max_poll_records)
         if drained:
             return drained
-        if partitions and any(tp not in partitions for tp in fetcher._records):
+        if partitions is not None and any(tp not in partitions for tp in fetcher._records):
             timeout_s = min(timeout_s, HELD_BACK_POLL_S)
         waiter = fetcher._create_fetch_waiter()
         done, _ = await asyncio.wait([waiter], timeout=timeout_s)
@@ -114,13 +118,13 @@ async def fetched(
             waiter.cancel()
             return {}
         waiter.result()
-        return _drain_all(fetcher, partitions, batched, consumer._max_poll_records)
+        return _drain_all(fetcher, allowed(), batched, consumer._max_poll_records)
 
 
 def _drain_all(fetcher: Any, partitions: Any, batched: set[str], max_records: int | None) -> dict[Any, Any]:
     drained: dict[Any, Any] = {}
     for tp in list(fetcher._records):
-        if partitions and tp not in partitions:
+        if partitions is not None and tp not in partitions:
             if not fetcher._subscriptions.is_assigned(tp):
                 del fetcher._records[tp]
             continue

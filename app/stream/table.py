@@ -17,7 +17,7 @@ import structlog
 from faust.types import TP, EventT
 
 from app import clock, tracing
-from app.errors import ForeignWriteError, OversizedError, TapereaderError
+from app.errors import ForeignWriteError, OversizedError, SkippedRecordsError, TapereaderError
 from app.stream import covers, internals
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable
@@ -109,6 +109,8 @@ class BatchedTable(faust.Table, Generic[Row]):
         state = self.data.partitions.get(batch.partition)
         if state is None or (message is not None and message.generation_id != self.app.consumer_generation_id):
             return {}
+        if not await self.follows(state, batch):
+            return {}
         pending = batch.since(state.covered.get(batch.topic))
         folding = Folding(self, state, function)
         if len(pending):
@@ -120,6 +122,30 @@ class BatchedTable(faust.Table, Generic[Row]):
         letters += [from_record(found, 0, error) for found, error in folding.rejected]
         await self._send(state.partition, folding.flushes, letters, message)
         return folding.changes
+
+    async def follows(self, state: PartitionState[Any], batch: RecordBatch) -> bool:
+        """Whether a batch goes on where the state ends; false where the partition was lost meanwhile.
+
+        Raises `SkippedRecordsError`, and ends this worker, where records in between were never delivered. What
+        the broker has deleted is said and passed over.
+        """
+        covered = state.covered.get(batch.topic)
+        if covered is not None and batch.position is not None and batch.position > covered:
+            tp = TP(batch.topic, batch.partition)
+            begins = (await self.app.consumer.earliest_offsets(tp))[tp]
+            if self.data.partitions.get(batch.partition) is not state:
+                return False
+            if begins <= covered:
+                error = SkippedRecordsError(
+                    f"{self.name}: {tp.topic}[{tp.partition}] has the records {covered} to {batch.position - 1}, "
+                    "and they were passed over; this worker ends and reads them when it is started again"
+                )
+                await self._fail(error)
+                raise error
+            log.warning("source_deleted", table=self.name, at=f"{tp.topic}[{tp.partition}]", first=covered, next=begins)
+        if not len(batch) and batch.next_offset > (covered or 0):
+            state.covered[batch.topic] = batch.next_offset  # compaction, markers, what no codec reads
+        return True
 
     @contextmanager
     def span_of(self, batch: RecordBatch) -> Iterator[None]:

@@ -6,7 +6,6 @@ It is found by the URL's scheme through the entry point `faust.transports`. Topi
 a `RecordBatchSchema` are batched; all others go on as Faust's aiokafka driver has them.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -39,18 +38,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return {}
         if consumer._closed or consumer._fetcher._closed:
             raise ConsumerStoppedError
-        if self.app.rebalancing:
-            # Faust lets the sources go before it empties the streams' queues at the end of a
-            # recovery: what arrived in between would be lost, its offset passed over.
-            changelogs = self.app.tables.changelog_topics
-            active_partitions = {tp for tp in active_partitions or () if tp.topic in changelogs}
-            if not active_partitions:
-                await asyncio.sleep(internals.HELD_BACK_POLL_S)
-                return {}
-        found = await internals.fetched(consumer, active_partitions, timeout or 0.0, self.consumer.batched_topics)
+        found = await internals.fetched(
+            consumer, lambda: self._allowed(active_partitions), timeout or 0.0, self.consumer.batched_topics
+        )
         # Assignments change in this thread: what was read now is of the generation of now.
         self.consumer.read_generation = self.app.consumer_generation_id
         return found
+
+    def _allowed(self, active: set[TP] | None) -> set[TP] | None:
+        """Of the active partitions only changelogs, while the sources are held."""
+        if active is None or not self.consumer.sources_held:
+            return active
+        return {tp for tp in active if tp.topic in self.app.tables.changelog_topics}
 
 
 class Consumer(driver.Consumer):
@@ -63,9 +62,28 @@ class Consumer(driver.Consumer):
         self.ledger = Ledger()
         #: Generation of the group in which the last records were read.
         self.read_generation = 0
+        self._revocations = 0
+        self._sought_generation: int | None = None
+        self._released_generation: int | None = None
         #: Records read since the start, by topic; those of changelogs are read at a recovery.
         self.received: Counter[str] = Counter()
         self._batch_sizes: dict[str, Distribution] = {}
+
+    @property
+    def sources_held(self) -> bool:
+        """Whether no source is read now, because positions or tables are not those of this generation yet.
+
+        Faust lets the sources go before it seeks, and empties the streams' queues after that: what arrived in
+        between would be lost, its offset passed over. Its own `app.rebalancing` does not tell: the end of one
+        recovery clears it while the next rebalance has begun.
+        """
+        return self._released_generation is None or self._released_generation != self.app.consumer_generation_id
+
+    def resume_flow(self) -> None:
+        """Let records flow; sources too once the positions of this generation are sought."""
+        super().resume_flow()
+        if self._sought_generation == self.app.consumer_generation_id:
+            self._released_generation = self._sought_generation
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -149,13 +167,16 @@ class Consumer(driver.Consumer):
             await super()._add_gap(tp, offset_from, offset_to)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget what was delivered of partitions that go away."""
+        """Forget what was delivered of partitions that go away; hold the sources until they are sought again."""
+        self._revocations += 1
+        self._sought_generation = self._released_generation = None
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self.ledger.forget(tp)
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets, or where the tables' recovered state says otherwise."""
+        began = self.app.consumer_generation_id, self._revocations
         await super().perform_seek()
         assignment = self.assignment()
         for tp in assignment:
@@ -166,6 +187,8 @@ class Consumer(driver.Consumer):
             offset = self._resume_at(tp)
             if offset is not None:
                 await self.seek(tp, offset)
+        if began == (self.app.consumer_generation_id, self._revocations):
+            self._sought_generation = began[0]
 
     def _resume_at(self, tp: TP) -> int | None:
         """The least offset that the tables fed by this partition have covered; None: as committed."""

@@ -84,9 +84,12 @@ class Watchdog(Service):
             return 0, None
         recovery = app.tables.recovery
         if recovery.in_recovery:
+            # One at least: a recovery that has nothing left to read and does not end stands still, too.
             remaining = recovery.active_remaining_total()
-            return remaining, ("recovery", remaining)
+            return max(1, remaining), ("recovery", app.consumer_generation_id, remaining)
         consumer = app.consumer
+        if consumer.sources_held and consumer.assignment():
+            return 1, ("sources held", app.consumer_generation_id)
         waiting, positions = 0, []
         for tp in sorted(consumer.assignment()):
             if tp.topic in app.tables.changelog_topics:

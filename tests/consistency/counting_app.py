@@ -5,11 +5,13 @@
 reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
 the order-sensitive digest of them in the table `NAME.counts`. A value that is no number
 cannot be folded; "huge" makes a row that fits no record batch, "delete" deletes the row, and at
-"stall" the agent waits for ever.
+"stall" the agent waits for ever. At "pass over until FILE" it passes the whole batch over, as a fault of
+the engine would, and makes the file.
 """
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -52,6 +54,17 @@ def fold(view: PartitionView[Count], batch: RecordBatch) -> None:
             view[name] = add(view.get(name), int(value or b"0"))
 
 
+def _not_met(value: bytes | None) -> bool:
+    """Whether a value names a file that is not there yet; it is from then on."""
+    if value is None or not value.startswith(b"pass over until "):
+        return False
+    met = Path(value.removeprefix(b"pass over until ").decode())
+    if met.exists():
+        return False
+    met.touch()
+    return True
+
+
 def make(bootstrap: str, name: str, partitions: int, **options: Any) -> tuple[Any, BatchedTable[Count]]:
     """The app and its table."""
     app = batched_app(name, bootstrap, partitions=partitions, **options)
@@ -70,6 +83,8 @@ def make(bootstrap: str, name: str, partitions: int, **options: Any) -> tuple[An
         async for event in stream.events():
             if b"stall" in event.value.values:
                 await asyncio.Event().wait()
+            if any(_not_met(value) for value in event.value.values):
+                continue
             await counts.fold(event.value, fold, event.message)
 
     app.agent(source, name=f"{name}.count")(count)

@@ -147,6 +147,37 @@ async def test_a_worker_that_stands_still_ends_with_a_clear_error(tape: Tape, wo
     assert b"1 records are waiting and nothing moved for 3 s" in (workers.logs / "worker-1.log").read_bytes()
 
 
+async def test_records_that_were_passed_over_end_the_worker_and_are_read_again(
+    tape: Tape, workers: Workers, send: Send, tmp_path: Path
+) -> None:
+    """Whatever fault lets a batch be lost on its way: the next one does not go on where the state ends."""
+
+    async def counted(*values: int) -> None:
+        expected = None
+        for value in values:
+            expected = add(expected, value)
+
+        async def is_so() -> bool:
+            return await tape.table() == {"a": expected}
+
+        await eventually(is_so, timeout_s=30)
+
+    await send("a", b"1", 0)
+    workers.start()
+    await counted(1)
+    met = tmp_path / "met"
+    await send("a", b"pass over until %s" % str(met).encode(), 0)
+    await eventually(met.exists, timeout_s=20)
+    await send("a", b"2", 0)
+    await eventually(lambda: workers.running[0].poll() is not None, timeout_s=30)
+    assert workers.running[0].returncode not in (0, None)
+    assert b"[0] has the records 1 to 1, and they were passed over" in (workers.logs / "worker-1.log").read_bytes()
+
+    workers.start()
+    await counted(1, 2)
+    assert [letter.offset for letter in await letters(tape)] == [1], "read at last, and not a number"
+
+
 async def test_the_rows_of_a_key_are_values_of_the_tables_own_schema(tape: Tape, workers: Workers, send: Send) -> None:
     """A public topic holds rows and nothing else: each value is the row's JSON."""
     await send("a", b"7", 1)

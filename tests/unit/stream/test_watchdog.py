@@ -36,8 +36,18 @@ def test_a_recovery_is_watched_by_what_is_left_of_it() -> None:
     """A recovery that waits for a record that never comes leaves the same number for ever."""
     recovery = SimpleNamespace(in_recovery=True, active_remaining_total=lambda: 17)
     consumer = SimpleNamespace(started=True)
-    app = SimpleNamespace(_consumer=consumer, tables=SimpleNamespace(recovery=recovery))
-    assert observed(app) == (17, ("recovery", 17))
+    app = SimpleNamespace(_consumer=consumer, consumer_generation_id=3, tables=SimpleNamespace(recovery=recovery))
+    assert observed(app) == (17, ("recovery", 3, 17))
+    recovery.active_remaining_total = lambda: 0
+    assert observed(app) == (1, ("recovery", 3, 0)), "nothing left to read, and yet it does not end"
+
+
+def test_sources_that_are_held_for_ever_are_noticed() -> None:
+    """Nothing is read then, so that no offset tells that something waits."""
+    consumer = SimpleNamespace(started=True, sources_held=True, assignment=lambda: {("t", 0)})
+    tables = SimpleNamespace(recovery=SimpleNamespace(in_recovery=False))
+    app = SimpleNamespace(_consumer=consumer, consumer=consumer, consumer_generation_id=3, tables=tables)
+    assert observed(app) == (1, ("sources held", 3))
 
 
 def test_an_app_that_has_not_started_has_nothing_waiting() -> None:
