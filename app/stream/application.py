@@ -1,5 +1,6 @@
 """A Faust app with the settings that the engine needs, each with its reason."""
 
+import gc
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,11 @@ import faust
 
 from app.kafka_access import Brokers, KafkaAccess
 from app.stream.partition import MAX_FLUSH_BYTES
+
+#: A batch is thousands of new objects that live as long as it: collecting after each 700, as Python does, took 40 %
+#: of the engine's time (247,000 records/s; 286,000 without the imported modules, 375,000 with these, 407,000 with no
+#: collection at all). A batch is in no cycle; what is in one still goes, 50,000 objects later.
+GC_THRESHOLDS = (50_000, 20, 20)
 
 #: Batches waiting in a stream before its partition is paused; a batch may hold 10,000 records.
 WAITING_BATCHES = 16
@@ -68,4 +74,14 @@ def batched_app(
         "web_enabled": False,
         "autodiscover": False,
     }
-    return faust.App(app_id, **(settings | options))
+    app = faust.App(app_id, **(settings | options))
+    app.on_partitions_assigned.connect(_tune_garbage_collection, weak=False)
+    return app
+
+
+async def _tune_garbage_collection(*_: Any, **__: Any) -> None:
+    """Leave what was imported out of collections, once, and make them rarer."""
+    if gc.get_freeze_count() == 0:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
