@@ -1,5 +1,6 @@
 """The partitions' tops -> the boards of the whole market."""
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -39,6 +40,8 @@ async def leaderboards(stream: Any) -> None:
         for value in latest.values():
             if value is not None:
                 _keep(_decode(value))
+                # 500 rows each: batches that wait go on in between.
+                await asyncio.sleep(0)
 
 
 def _keep(tops: PartitionTops) -> None:

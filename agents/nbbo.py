@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 import tables
+from app import topics
 from app.main import app
 from app.market.events import Quote
 from app.market.nbbo import Nbbo, fold_nbbo
@@ -15,11 +16,16 @@ _decode = msgspec.json.Decoder(list[Quote]).decode
 
 def fold_quotes(view: PartitionView[Nbbo], batch: RecordBatch) -> None:
     """Fold each quote in order; what is older than the row is left out."""
-    for event in _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]"):
+    rows: dict[str, Nbbo] = {}
+    newest: dict[str, int] = {}
+    for index, event in enumerate(_decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")):
         symbol = event.symbol or ""
-        row = fold_nbbo(view.get(symbol), event)
+        row = fold_nbbo(rows.get(symbol) or view.get(symbol), event)
         if row is not None:
-            view[symbol] = row
+            rows[symbol], newest[symbol] = row, index
+    for symbol, row in rows.items():
+        received = batch.header(newest[symbol], topics.RECEIVED_NS_HEADER)
+        view[symbol] = msgspec.structs.replace(row, received_ns=int(received)) if received else row
 
 
 @app.agent(tables.raw_quotes, name="nbbo")

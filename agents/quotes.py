@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 #: knows all partitions within this time.
 REPEAT_TOPS_S = 5.0
 
+#: Partitions hand over more often than boards are published: a row would wait for two whole intervals else.
+TOPS_PER_PUBLICATION = 4
+
 calendar = TradingCalendar()
 _decode = msgspec.json.Decoder(list[Aggregate | MinuteAggregate]).decode
 _encode = msgspec.json.Encoder().encode
@@ -95,7 +98,7 @@ async def quotes(stream: Any) -> None:
         rank(batch.partition, await tables.quotes.fold(batch, fold_aggregates, event.message))
 
 
-@app.timer(settings.publish_interval_ms / 1000)
+@app.timer(settings.publish_interval_ms / 1000 / TOPS_PER_PUBLICATION)
 async def publish_tops() -> None:
     """Hand over what owned partitions rank best: on change, and repeated now and then."""
     now_s = clock.monotonic_s()
@@ -107,6 +110,10 @@ async def publish_tops() -> None:
             for board, tops in _tops(partition, ranking):
                 key = f"{tops.board}/{partition}".encode()
                 records.setdefault(board % tables.PARTITIONS, []).append((key, _encode(tops)))
+                # Batches that wait go on in between: all boards at once would hold them up for 40 ms.
+                await asyncio.sleep(0)
+                if partition not in tables.quotes.owned:
+                    break
     topic = topics.PARTITION_TOPS.name
     # Each place's records come of all partitions: of several traces one goes on.
     traces = [tables.quotes.traced.pop(partition) for partition in list(tables.quotes.traced)]

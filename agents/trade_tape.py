@@ -13,6 +13,9 @@ from app.market.trade_tape import PartitionWindows
 #: The partition in which the windows of all partitions are merged.
 PLACE = tables.PARTITIONS - 1
 
+#: Statistics computed before batches that wait may go on: 1 ms.
+REFRESHED_AT_ONCE = 50
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,6 +30,9 @@ async def trade_tape(stream: Any) -> None:
 async def hand_over_windows() -> None:
     """Hand the statistics of each owned partition to the merge."""
     for partition, state in list(tables.trade_tape.folded.items()):
+        for _ in range(0, len(state.windows), REFRESHED_AT_ONCE):
+            state.refresh(REFRESHED_AT_ONCE)
+            await asyncio.sleep(0)
         symbols = dict(state.statistics())
         found = PartitionWindows(partition, clock.wall_ns(), symbols, state.details())
         await tables.partition_windows.send(key=b"%d" % partition, value=_encode(found), partition=PLACE)

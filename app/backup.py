@@ -21,7 +21,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from app import clock, topics
 from app.errors import StartupError, TapereaderError
-from app.kafka_access import KafkaAccess
+from app.kafka_access import COMPRESSION, KafkaAccess
 from app.settings import Settings
 from app.stream.batches import RecordBatch
 from app.stream.partition import PartitionRecovery
@@ -92,7 +92,10 @@ async def restore(settings: Settings, path: Path, progress: Progress | None = No
     counts = {spec.name: 0 for spec in KEPT}
     access = KafkaAccess.of(settings)
     producer = AIOKafkaProducer(
-        **access.options("restore"), enable_idempotence=True, compression_type="lz4", max_request_size=MAX_MESSAGE_BYTES
+        **access.options("restore"),
+        enable_idempotence=True,
+        compression_type=COMPRESSION,
+        max_request_size=MAX_MESSAGE_BYTES,
     )
     await producer.start()
     partitioner, partitions = DefaultPartitioner(), list(range(settings.partitions))

@@ -24,6 +24,10 @@ TOKEN_LEEWAY_S = 30
 #: A token endpoint that does not answer within this time has failed (s).
 TOKEN_TIMEOUT_S = 10.0
 
+#: How all that we write is compressed. aiokafka writes lz4 at its slowest level: 71 MB/s and a ratio of 3.3 on a
+#: flush of 700 rows, a quarter of a busy worker's time; zstd does 477 MB/s and 4.9.
+COMPRESSION = "zstd"
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:

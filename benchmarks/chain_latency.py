@@ -4,9 +4,10 @@
 
 `tapereader up` with a simulated market, one worker and one gateway; the clock starts when the producer has the
 event from the simulator's socket (its `received_ns` travels in the record's header and in the row) and stops when
-a WebSocket subscriber has the row. Boards are published once a second: what is told of them is the age of their
-newest entry, the wait for the publication included. Bars come in one burst each second, so the last of a burst
-waits for all before it. Simulator, Kafka, worker, gateway and subscriber share the machine.
+a WebSocket subscriber, who has them all, has the row. Quotes (`nbbo:*`) come at any time; bars (`quote:*`) come in
+one burst each second, so that the last of a burst waits for all before it. Boards are published once a second: what
+is told of them is the age of their newest entry, the wait for the publication included. Simulator, Kafka, worker,
+gateway and subscriber share the machine.
 """
 
 import argparse
@@ -34,7 +35,9 @@ from benchmarks.engine import machine
 RESULTS = Path(__file__).parent / "results" / "chain_latency.json"
 BOARDS = ("top_volume", "top_gappers", "top_gainers")
 #: Seconds until caches are warm and every symbol has its reference data.
-WARM_UP_S = 15.0
+WARM_UP_S = 75.0
+#: 2,000 symbols ask for 6,000 documents of reference data: all of them within the warm-up.
+ENVIRONMENT = {"TAPEREADER_MARKET_START": "10:30", "TAPEREADER_REST_REQUESTS_PER_S": "500"}
 
 
 @asynccontextmanager
@@ -48,7 +51,7 @@ async def platform(rate: int, symbols: int) -> AsyncIterator[str]:
         running = subprocess.Popen(
             [*command, "--kafka-port", str(free_port()), "--symbols", str(symbols), "--partitions", "4"],
             stdout=subprocess.DEVNULL,
-            env=os.environ | {"TAPEREADER_EVENTS_PER_S": str(rate), "TAPEREADER_MARKET_START": "10:30"},
+            env=os.environ | ENVIRONMENT | {"TAPEREADER_EVENTS_PER_S": str(rate)},
         )
         try:
             async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(120):
@@ -70,7 +73,7 @@ async def _serves(client: httpx.AsyncClient, port: int) -> bool:
 
 async def ages(address: str, feeds: tuple[str, ...], seconds: float) -> dict[str, list[float]]:
     """Ages in ms of what arrives, by the kind of feed: of each row, and of the newest entry of each board."""
-    found: dict[str, list[float]] = {"quotes": [], "boards": []}
+    found: dict[str, list[float]] = {"nbbo": [], "bars": [], "boards": []}
     async with websockets.connect(f"ws://{address}/ws", max_size=None, compression=None) as socket:
         for feed in feeds:
             await socket.send(json.dumps({"action": "subscribe", "feed": feed}))
@@ -82,7 +85,8 @@ async def ages(address: str, feeds: tuple[str, ...], seconds: float) -> dict[str
                 received = [entry["received_ns"] for entry in document if entry.get("received_ns")]
                 found["boards"] += [(now_ns - max(received)) / 1e6] if received else []
             elif "received_ns" in document:
-                found["quotes"].append((now_ns - document["received_ns"]) / 1e6)
+                kind = "nbbo" if "bid_price" in document else "bars"
+                found[kind].append((now_ns - document["received_ns"]) / 1e6)
     return found
 
 
@@ -91,7 +95,7 @@ async def measure(rate: int, symbols: int, seconds: float) -> dict[str, Any]:
     async with platform(rate, symbols) as address:
         print(f"serving at {address}, warming up", flush=True)
         await asyncio.sleep(WARM_UP_S)
-        found = await ages(address, ("quote:*", *(f"scanners:{board}" for board in BOARDS)), seconds)
+        found = await ages(address, ("nbbo:*", "quote:*", *(f"scanners:{board}" for board in BOARDS)), seconds)
     return {kind: percentiles(values) for kind, values in found.items()}
 
 

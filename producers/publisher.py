@@ -23,7 +23,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from app import clock, meters, metrics, tracing
 from app.errors import StalledError, StartupError
-from app.kafka_access import Brokers, KafkaAccess
+from app.kafka_access import COMPRESSION, Brokers, KafkaAccess
 from app.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
 from producers.routing import Routed
 
@@ -78,7 +78,7 @@ class Publisher:
         producer = AIOKafkaProducer(
             **self._access.options("producer"), acks="all" if self._acks == "all" else int(self._acks),
             # Kafka allows it with acks=all only; without it a retry can double or reorder events.
-            enable_idempotence=self._acks == "all", compression_type="lz4",
+            enable_idempotence=self._acks == "all", compression_type=COMPRESSION,
             max_batch_size=BATCH_BYTES, max_request_size=MAX_MESSAGE_BYTES,
         )  # fmt: skip
         try:

@@ -40,7 +40,8 @@ EXAMPLE_TRADE: dict[str, Any] = {
 }  # fmt: skip
 EXAMPLE_NBBO: dict[str, Any] = {
     "symbol": "AAPL", "bid_price": 272.39, "bid_size": 200, "bid_exchange": 11, "ask_price": 272.41, "ask_size": 100,
-    "ask_exchange": 12, "spread": 0.02, "mid": 272.4, "timestamp": 1795186801500, "sequence_number": 48112,
+    "ask_exchange": 12, "spread": 0.02, "mid": 272.4, "timestamp": 1795186801500,
+    "sequence_number": 48112, "received_ns": 1795186801512345678,
 }  # fmt: skip
 EXAMPLE_HALT: dict[str, Any] = {
     "symbol": "AAPL", "upper_band": 286.0, "lower_band": 258.8, "indicators": [17], "timestamp": 1795186801500,

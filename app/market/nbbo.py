@@ -4,12 +4,16 @@ from msgspec import Struct
 
 from app.market.events import Quote
 
+#: Quotes have at most 4 decimals (Regulation NMS, Rule 612: $0.0001 under a dollar); half of one has 5.
+PRICE_DIGITS = 6
+
 
 class Nbbo(Struct, frozen=True, gc=False):
     """The last quote of a symbol. `spread` and `mid` are None where a side has no price.
 
     Prices in US dollars, sizes as the vendor gives them, `timestamp` in epoch ms. A locked market
-    has a spread of 0, a crossed one a negative spread.
+    has a spread of 0, a crossed one a negative spread. `received_ns` is when the producer received
+    the quote.
     """
 
     symbol: str
@@ -23,6 +27,7 @@ class Nbbo(Struct, frozen=True, gc=False):
     mid: float | None
     timestamp: int
     sequence_number: int
+    received_ns: int | None = None
 
 
 def fold_nbbo(state: Nbbo | None, event: Quote) -> Nbbo | None:
@@ -52,8 +57,8 @@ def fold_nbbo(state: Nbbo | None, event: Quote) -> Nbbo | None:
         ask,
         event.ask_size,
         event.ask_exchange,
-        ask - bid if quoted and bid is not None and ask is not None else None,
-        (bid + ask) / 2 if quoted and bid is not None and ask is not None else None,
+        round(ask - bid, PRICE_DIGITS) if quoted and bid is not None and ask is not None else None,
+        round((bid + ask) / 2, PRICE_DIGITS) if quoted and bid is not None and ask is not None else None,
         event.timestamp,
         sequence,
     )

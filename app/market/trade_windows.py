@@ -13,6 +13,7 @@ from msgspec import Struct
 from app.market import trade_ring
 from app.market.events import Trade
 from app.market.nbbo import Nbbo
+from app.market.trade_chunks import OpenChunk, chunk_json, encoded_rows
 from app.market.trade_pace import Pace
 from app.market.trade_ring import Kept, Ring, kept
 from app.market.trade_sides import Side, side_of
@@ -55,7 +56,6 @@ class _Chunk(Struct, frozen=True, array_like=True):
     pace: tuple[int, int, int, float] | None = None
 
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -64,10 +64,13 @@ class TradeWindows:
 
     def __init__(self) -> None:
         self._windows: dict[str, Ring] = {}
+        self._open: dict[str, OpenChunk] = {}
         # What the changelog holds, and what of it has to be written again.
         self._stored: dict[str, set[int]] = {}
         self._dirty: dict[str, set[int]] = {}
         self._loading: dict[str, list[_Chunk]] = {}
+        # No window's last trade is before this: until it is idle no window is.
+        self._none_before_ms = 0
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._windows
@@ -112,9 +115,12 @@ class TradeWindows:
 
     def expire(self, event_ms: int) -> list[str]:
         """Drop the windows whose last trade is 5 minutes or longer before a time; their symbols."""
+        if event_ms < self._none_before_ms + WINDOW_IDLE_MS:
+            return []
         gone = [symbol for symbol, window in self._windows.items() if window.last_ms + WINDOW_IDLE_MS <= event_ms]
         for symbol in gone:
             self._drop(symbol)
+        self._none_before_ms = min((window.last_ms for window in self._windows.values()), default=event_ms)
         return gone
 
     def newest_ms(self) -> int:
@@ -205,26 +211,31 @@ class TradeWindows:
                 window = self._windows[symbol] = Ring()
             begin = window.end
             window.extend(trades)
+            self._none_before_ms = min(self._none_before_ms, window.last_ms)
+            newest = (window.end - 1) // CHUNK_TRADES
+            self._open.setdefault(symbol, OpenChunk()).extend(trades, begin, newest * CHUNK_TRADES)
             begin = max(begin, window.first) // CHUNK_TRADES
-            touched = range(begin, (window.end - 1) // CHUNK_TRADES + 1)
+            touched = range(begin, newest + 1)
             self._dirty.setdefault(symbol, set()).update(chunk % CHUNK_SLOTS for chunk in touched)
         return len(trades)
 
     def _drop(self, symbol: str) -> None:
         if self._windows.pop(symbol, None) is not None:
+            self._open.pop(symbol, None)
             self._dirty.setdefault(symbol, set()).update(range(CHUNK_SLOTS))
 
     def _encoded(self, symbol: str, slots: set[int]) -> Iterator[tuple[int, bytes | None]]:
         window = self._windows.get(symbol)
-        present: dict[int, int] = {}
-        if window is not None:
-            chunks = range(window.first // CHUNK_TRADES, (window.end - 1) // CHUNK_TRADES + 1)
-            present = {chunk % CHUNK_SLOTS: chunk for chunk in chunks}
         for slot in sorted(slots):
-            if window is None or slot not in present:
+            newest = -1 if window is None else (window.end - 1) // CHUNK_TRADES
+            # Of the chunks that a slot stands for in turn, the latest that has begun.
+            chunk = newest - (newest - slot) % CHUNK_SLOTS
+            if window is None or chunk < window.first // CHUNK_TRADES:
                 yield slot, None
                 continue
-            first = max(window.first, present[slot] * CHUNK_TRADES)
-            rows = window.rows(first, (present[slot] + 1) * CHUNK_TRADES)
-            newest = (present[slot] + 1) * CHUNK_TRADES >= window.end
-            yield slot, _encode((first, window.last_ms, rows, window.pace.state() if newest else None))
+            first, end = max(window.first, chunk * CHUNK_TRADES), min(window.end, (chunk + 1) * CHUNK_TRADES)
+            opened = self._open.get(symbol) if chunk == newest else None
+            rows = opened.rows(first, end) if opened is not None else None
+            if rows is None:
+                rows = encoded_rows(window.rows(first, end))
+            yield slot, chunk_json(first, window.last_ms, rows, window.pace.state() if chunk == newest else None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import faust
 
-from app.kafka_access import Brokers, KafkaAccess
+from app.kafka_access import COMPRESSION, Brokers, KafkaAccess
 from app.stream.partition import MAX_FLUSH_BYTES
 
 #: A batch is thousands of new objects that live as long as it: collecting after each 700, as Python does, took 40 %
@@ -67,7 +67,7 @@ def batched_app(
         "broker_commit_every": 10**9,
         "producer_acks": -1,
         "producer_linger": 0.0,
-        "producer_compression_type": "lz4",
+        "producer_compression_type": COMPRESSION,
         "producer_max_batch_size": MAX_FLUSH_BYTES + 512 * 1024,
         "producer_max_request_size": MAX_FLUSH_BYTES + 1024 * 1024,
         "producer_request_timeout": 30.0,
