@@ -14,6 +14,9 @@ from app.market.trade_sides import Side
 
 WINDOW_TRADES = 1000
 
+#: Trades that wait to be put into the columns: writing a few to numpy costs as much as writing many.
+_MOST_WAITING = 64
+
 _FIRST_CAPACITY = 16
 _NUMBERS = np.dtype(
     [
@@ -64,14 +67,18 @@ def kept(trade: Trade, side: int) -> Kept:
 
 
 class Ring:
-    """Trades numbered from 0 since the window began; number n stands at n modulo the capacity."""
+    """Trades numbered from 0 since the window began; number n stands at n modulo the capacity.
+
+    The last few wait as they came until somebody looks at the columns.
+    """
 
     def __init__(self, first: int = 0) -> None:
         self.first = first
         self.end = first
         self.last_ms = 0
         self.pace = Pace()
-        self._highest_sequence = 0
+        self.highest_sequence = 0
+        self._waiting: list[Kept] = []
         self._numbers: NDArray[np.void] = np.zeros(WINDOW_TRADES if first else _FIRST_CAPACITY, _NUMBERS)
         self._texts: list[tuple[str, tuple[int, ...]]] = [("", ())] * len(self._numbers)
 
@@ -85,28 +92,37 @@ class Ring:
 
     def extend(self, trades: list[Kept]) -> None:
         """Append trades that are known to be new."""
+        add = self.pace.add
+        for trade in trades:
+            at_ms, sequence = trade.timestamp, trade.sequence_number
+            add(at_ms)
+            if at_ms > self.last_ms:
+                self.last_ms = at_ms
+            if sequence > self.highest_sequence:
+                self.highest_sequence = sequence
+        self._waiting += trades
+        self.end += len(trades)
+        if self.end - WINDOW_TRADES > self.first:
+            self.first = self.end - WINDOW_TRADES
+        if len(self._waiting) > _MOST_WAITING:
+            self._settle()
+
+    def _settle(self) -> None:
+        trades = self._waiting
         if not trades:
             return
-        for trade in trades:
-            self.pace.add(trade.timestamp)
-            if trade.timestamp > self.last_ms:
-                self.last_ms = trade.timestamp
-            if trade.sequence_number > self._highest_sequence:
-                self._highest_sequence = trade.sequence_number
-        self._grow(self.end - self.first + len(trades))
-        skipped = max(0, len(trades) - WINDOW_TRADES)
-        written = trades[skipped:] if skipped else trades
-        start = (self.end + skipped) % len(self._numbers)
+        self._waiting = []
+        self._grow(self.end - self.first)
+        written = trades[-WINDOW_TRADES:]
+        start = (self.end - len(written)) % len(self._numbers)
         before_wrap = len(self._numbers) - start
         self._put(start, written[:before_wrap])
         self._put(0, written[before_wrap:])
-        self.end += len(trades)
-        self.first = max(self.first, self.end - WINDOW_TRADES)
 
     def holds(self, trade: Kept) -> bool:
         """Whether the trade is in the window: by its sequence number, else by exchange and id."""
         if trade.sequence_number:
-            if trade.sequence_number > self._highest_sequence:
+            if trade.sequence_number > self.highest_sequence:
                 return False
             return bool((self.numbers()["sequence_number"] == trade.sequence_number).any())
         if not trade.id:
@@ -118,10 +134,12 @@ class Ring:
 
     def numbers(self) -> NDArray[np.void]:
         """The trades' numbers in no particular order."""
+        self._settle()
         return self._numbers[: self.end - self.first] if self.first == 0 else self._numbers
 
     def ordered(self) -> NDArray[np.void]:
         """The trades' numbers, oldest first; a copy where the ring has wrapped."""
+        self._settle()
         start = self.first % len(self._numbers)
         stop = start + len(self)
         if stop <= len(self._numbers):
@@ -130,6 +148,7 @@ class Ring:
 
     def latest(self) -> np.void:
         """The numbers of the trade that arrived last."""
+        self._settle()
         found: np.void = self._numbers[(self.end - 1) % len(self._numbers)]
         return found
 
@@ -140,6 +159,7 @@ class Ring:
 
     def rows(self, begin: int, end: int) -> list[tuple[Any, ...]]:
         """As `kept`, each trade as the tuple of its fields."""
+        self._settle()
         begin, end = max(begin, self.first), min(end, self.end)
         if begin >= end:
             return []

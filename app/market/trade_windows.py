@@ -13,7 +13,7 @@ from msgspec import Struct
 from app.market import trade_ring
 from app.market.events import Trade
 from app.market.nbbo import Nbbo
-from app.market.trade_chunks import OpenChunk, chunk_json, encoded_rows
+from app.market.trade_chunks import FreshRows, chunk_json, encoded_rows
 from app.market.trade_pace import Pace
 from app.market.trade_ring import Kept, Ring, kept
 from app.market.trade_sides import Side, side_of
@@ -59,12 +59,27 @@ class _Chunk(Struct, frozen=True, array_like=True):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
+def follow(batch: list[Kept], window: Ring | None) -> bool:
+    """Whether each trade surely is new and none is late enough to start the window afresh.
+
+    That is so where sequence numbers rise from above the window's; most batches are such.
+    """
+    sequence = 0 if window is None else window.highest_sequence
+    last_ms = batch[0].timestamp if window is None and batch else 0 if window is None else window.last_ms
+    latest_ms = last_ms + WINDOW_IDLE_MS if last_ms else 0
+    for trade in batch:
+        if trade.sequence_number <= sequence or trade.timestamp > latest_ms:
+            return False
+        sequence = trade.sequence_number
+    return True
+
+
 class TradeWindows:
     """The trade windows of a partition's symbols."""
 
     def __init__(self) -> None:
         self._windows: dict[str, Ring] = {}
-        self._open: dict[str, OpenChunk] = {}
+        self._fresh: dict[str, FreshRows] = {}
         # What the changelog holds, and what of it has to be written again.
         self._stored: dict[str, set[int]] = {}
         self._dirty: dict[str, set[int]] = {}
@@ -88,14 +103,22 @@ class TradeWindows:
         Trades that the window holds already are left out. A trade more than 5 minutes after the
         window's last starts the window afresh. The side of a trade is by `quote` and kept with it.
         """
+        batch = [
+            kept(each, Side.UNKNOWN if quote is None else side_of(each.price, each.timestamp, quote)) for each in trades
+        ]
+        window = self._windows.get(symbol)
+        if follow(batch, window):
+            return self._extend(symbol, batch)
+        return self._append_checked(symbol, batch)
+
+    def _append_checked(self, symbol: str, batch: list[Kept]) -> int:
+        """As `append`, trade by trade."""
         added = 0
         fresh: list[Kept] = []
         seen: set[tuple[int, int, str]] = set()
         window = self._windows.get(symbol)
         last_ms = window.last_ms if window is not None else 0
-        for each in trades:
-            side = Side.UNKNOWN if quote is None else side_of(each.price, each.timestamp, quote)
-            trade = kept(each, side)
+        for trade in batch:
             if last_ms and trade.timestamp > last_ms + WINDOW_IDLE_MS:
                 added += self._extend(symbol, fresh)
                 self._drop(symbol)
@@ -169,6 +192,9 @@ class TradeWindows:
                     chunks.append((symbol, slot, None))
             if not stored:
                 del self._stored[symbol]
+            if symbol in self._fresh:
+                newest = (self._windows[symbol].end - 1) // CHUNK_TRADES
+                self._fresh[symbol].forget_before(newest * CHUNK_TRADES)
         self._dirty.clear()
         return chunks
 
@@ -211,17 +237,28 @@ class TradeWindows:
                 window = self._windows[symbol] = Ring()
             begin = window.end
             window.extend(trades)
-            self._none_before_ms = min(self._none_before_ms, window.last_ms)
-            newest = (window.end - 1) // CHUNK_TRADES
-            self._open.setdefault(symbol, OpenChunk()).extend(trades, begin, newest * CHUNK_TRADES)
-            begin = max(begin, window.first) // CHUNK_TRADES
-            touched = range(begin, newest + 1)
-            self._dirty.setdefault(symbol, set()).update(chunk % CHUNK_SLOTS for chunk in touched)
+            if window.last_ms < self._none_before_ms:
+                self._none_before_ms = window.last_ms
+            self._fresh_rows(symbol, begin).extend(trades)
+            begin, newest = max(begin, window.first) // CHUNK_TRADES, (window.end - 1) // CHUNK_TRADES
+            dirty = self._dirty.get(symbol)
+            if dirty is None:
+                dirty = self._dirty[symbol] = set()
+            if begin == newest:
+                dirty.add(newest % CHUNK_SLOTS)
+            else:
+                dirty.update(chunk % CHUNK_SLOTS for chunk in range(begin, newest + 1))
         return len(trades)
+
+    def _fresh_rows(self, symbol: str, begin: int) -> FreshRows:
+        fresh = self._fresh.get(symbol)
+        if fresh is None:
+            fresh = self._fresh[symbol] = FreshRows(begin)
+        return fresh
 
     def _drop(self, symbol: str) -> None:
         if self._windows.pop(symbol, None) is not None:
-            self._open.pop(symbol, None)
+            self._fresh.pop(symbol, None)
             self._dirty.setdefault(symbol, set()).update(range(CHUNK_SLOTS))
 
     def _encoded(self, symbol: str, slots: set[int]) -> Iterator[tuple[int, bytes | None]]:
@@ -234,8 +271,8 @@ class TradeWindows:
                 yield slot, None
                 continue
             first, end = max(window.first, chunk * CHUNK_TRADES), min(window.end, (chunk + 1) * CHUNK_TRADES)
-            opened = self._open.get(symbol) if chunk == newest else None
-            rows = opened.rows(first, end) if opened is not None else None
+            fresh = self._fresh.get(symbol)
+            rows = None if fresh is None else fresh.rows(first, end)
             if rows is None:
                 rows = encoded_rows(window.rows(first, end))
             yield slot, chunk_json(first, window.last_ms, rows, window.pace.state() if chunk == newest else None)

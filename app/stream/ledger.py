@@ -54,6 +54,14 @@ class Ledger:
         """How many stretches were delivered and are not processed."""
         return sum(not stretch.done for stretch in self._delivered.get(tp, ()))
 
+    def resume(self, tp: TP, offset: int) -> None:
+        """Note that everything before `offset` is processed: a partition is read from there.
+
+        Another worker may have processed it and not committed; what is idle from now on is committed all the same.
+        """
+        self.forget(tp)
+        self._committable[tp] = offset
+
     def forget(self, tp: TP) -> None:
         """Forget a partition: it is revoked, or will be read from another place."""
         self._delivered.pop(tp, None)

@@ -187,6 +187,7 @@ class Consumer(driver.Consumer):
             offset = self._resume_at(tp)
             if offset is not None:
                 await self.seek(tp, offset)
+                self.ledger.resume(tp, offset)
         if began == (self.app.consumer_generation_id, self._revocations):
             self._sought_generation = began[0]
 

@@ -3,11 +3,13 @@
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import CommitFailedError
 
 from app.stream.dead_letters import DeadLetter
 from tests.consistency.counting_app import Count, add
@@ -80,24 +82,62 @@ async def test_a_record_that_cannot_be_folded_goes_to_the_dead_letters_alone(
     assert found[0, huge].reason.startswith("OversizedError")
 
 
-async def test_the_committed_offset_reaches_the_end_of_an_idle_partition(
-    tape: Tape, workers: Workers, broker_url: str
-) -> None:
-    """Within a commit interval of the last batch, although nothing follows it."""
-    await tape.produce(2000)
-    workers.start()
+@asynccontextmanager
+async def member(tape: Tape) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """A consumer that asks and commits in the worker's group, and the source's partitions."""
     parts = [TopicPartition(f"{tape.name}.source", partition) for partition in range(PARTITIONS)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker_url, group_id=tape.name, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=tape.bootstrap, group_id=tape.name, enable_auto_commit=False)
+    consumer.assign(parts)
     await consumer.start()
     try:
+        yield consumer, parts
+    finally:
+        await consumer.stop()
+
+
+async def commits_to_the_end(tape: Tape) -> None:
+    """Wait until the group's committed offsets are the ends of the source."""
+    async with member(tape) as (consumer, parts):
 
         async def committed() -> bool:
             ends = await consumer.end_offsets(parts)
             return bool({part: await consumer.committed(part) for part in parts} == ends)
 
         await eventually(committed, timeout_s=20)
-    finally:
-        await consumer.stop()
+
+
+async def commit(tape: Tape, offset: int) -> None:
+    """Set the committed offset of each partition, as soon as the group has no member left."""
+    async with member(tape) as (consumer, parts):
+
+        async def done() -> bool:
+            try:
+                await consumer.commit(dict.fromkeys(parts, offset))
+            except CommitFailedError:
+                return False
+            return True
+
+        await eventually(done, timeout_s=20)
+
+
+async def test_the_committed_offset_reaches_the_end_of_an_idle_partition(tape: Tape, workers: Workers) -> None:
+    """Within a commit interval of the last batch, although nothing follows it."""
+    await tape.produce(2000)
+    workers.start()
+    await commits_to_the_end(tape)
+
+    assert await tape.table() == tape.expected
+
+
+async def test_what_another_worker_counted_and_did_not_commit_is_committed(tape: Tape, workers: Workers) -> None:
+    """A worker resumes where the tables' state ends, behind the commit, and nothing comes in after that."""
+    await tape.produce(2000)
+    workers.start()
+    await commits_to_the_end(tape)
+    workers.stop()
+    await commit(tape, 1)
+    workers.start()
+    await commits_to_the_end(tape)
 
     assert await tape.table() == tape.expected
 

@@ -63,3 +63,14 @@ def test_a_stretch_is_acknowledged_by_where_it_ends_too() -> None:
     ledger.acknowledge_end(TP0, 3)
 
     assert ledger.committable(TP0) == 7
+
+
+def test_what_a_partition_resumes_behind_is_committable_without_a_record() -> None:
+    ledger = Ledger()
+    ledger.deliver(TP0, 5)
+
+    ledger.resume(TP0, 9)
+
+    assert list(ledger) == [TP0]
+    assert ledger.committable(TP0) == 9
+    assert ledger.pending(TP0) == 0
