@@ -8,24 +8,20 @@ import tables
 from app import topics
 from app.main import app
 from app.market.events import Quote
-from app.market.nbbo import Nbbo, fold_nbbo
+from app.market.nbbo import Nbbo, fold_nbbo, newest_quotes
 from app.stream import PartitionView, RecordBatch
 
 _decode = msgspec.json.Decoder(list[Quote]).decode
 
 
 def fold_quotes(view: PartitionView[Nbbo], batch: RecordBatch) -> None:
-    """Fold each quote in order; what is older than the row is left out."""
-    rows: dict[str, Nbbo] = {}
-    newest: dict[str, int] = {}
-    for index, event in enumerate(_decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")):
-        symbol = event.symbol or ""
-        row = fold_nbbo(rows.get(symbol) or view.get(symbol), event)
+    """Fold the newest quote of each symbol; what is older than the row is left out."""
+    events = _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")
+    for symbol, (event, index) in newest_quotes(events).items():
+        received = batch.header(index, topics.RECEIVED_NS_HEADER)
+        row = fold_nbbo(view.get(symbol), event, int(received) if received else None)
         if row is not None:
-            rows[symbol], newest[symbol] = row, index
-    for symbol, row in rows.items():
-        received = batch.header(newest[symbol], topics.RECEIVED_NS_HEADER)
-        view[symbol] = msgspec.structs.replace(row, received_ns=int(received)) if received else row
+            view[symbol] = row
 
 
 @app.agent(tables.raw_quotes, name="nbbo")

@@ -38,9 +38,9 @@ class Load:
 
 
 FIGURES: Final[Mapping[str, Figures]] = {
-    "A": Figures(10.71, 76.3, 33.6, 124.7, 10.4),
-    "T": Figures(2.56, 73.5, 34.7, 45.9, 45.1),
-    "Q": Figures(1.59, 80.1, 38.5, 60.0, 4.7),
+    "A": Figures(11.13, 57.8, 23.6, 71.6, 2.3),
+    "T": Figures(19.1, 55.4, 24.5, 56.4, 52.2),
+    "Q": Figures(6.03, 59.5, 27.2, 66.9, 1.6),
 }
 
 #: The whole tape. Peak: what is planned for in the first minute after the open. A day: 70 million trades

@@ -2,18 +2,15 @@
 
     python -m benchmarks.worker
 
-A broker of its own, one `tapereader worker`. Events of one kind are appended while it is stopped, then it
-is started and asked at `/metrics`: records and CPU seconds between two looks while it is behind. Sizes
-are those of the broker's files, for rounds of few events (a quiet day) and of many (the open).
+A broker of its own, one `tapereader worker`. Rounds of few events, followed at once (a quiet day); then it is held
+while events of one kind are appended, and let go (the open): records and CPU seconds until all are in the tables.
+Sizes are those of the broker's files.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,9 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import metrics, topics
 from app.local.kafka import LocalKafka
-from app.topic_admin import ensure_topics
 from benchmarks.broker import aggregate, free_port
 from benchmarks.engine import machine
+from benchmarks.real_workers import real_workers
 from producers.publisher import Publisher
 from producers.routing import route_event
 
@@ -71,85 +68,16 @@ def size(directory: Path, topic: str) -> int:
     return sum(path.stat().st_size for path in directory.glob(f"data/{topic}-*/*.log"))
 
 
-class Worker:
-    """One `tapereader worker` and what it says at `/metrics`."""
-
-    def __init__(self, bootstrap: str, directory: Path) -> None:
-        self.port = free_port()
-        environment = os.environ | {
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "TAPEREADER_PARTITIONS": str(PARTITIONS),
-            "TAPEREADER_SOURCE": "none",
-            "TAPEREADER_WORKER_HTTP_PORT": str(self.port),
-        }
-        with (directory / "worker.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "worker"], env=environment, stdout=log, stderr=log
-            )
-
-    def wait_ready(self) -> None:
-        """Until it says that it is ready. Raises `RuntimeError` where it does not in time."""
-        until_s = time.monotonic() + 120
-        while time.monotonic() < until_s:
-            try:
-                if httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5.0).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
-        raise RuntimeError("the worker was not ready in time")
-
-    def stop(self) -> None:
-        """End it in order."""
-        self.process.terminate()
-        self.process.wait(60)
-
-    def look(self) -> dict[str, dict[str, float]]:
-        """Series by name, then by topic or table."""
-        found: dict[str, dict[str, float]] = {}
-        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5.0).text
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                label = sample.labels.get("messaging_destination_name") or sample.labels.get("tapereader_table") or ""
-                own = found.setdefault(sample.name, {})
-                own[label] = own.get(label, 0.0) + sample.value
-        return found
-
-
-def measured(worker: Worker, kind: str, records: int) -> dict[str, Any]:
-    """Follow a worker until it has read and flushed everything of a kind."""
-    consumed, cpu = metrics.CONSUMED.prometheus_name, metrics.PROCESS_CPU.prometheus_name
-    looks: list[tuple[float, float, float]] = []
-    sent: dict[str, float] = {}
-    until_s = time.monotonic() + 240
-    while time.monotonic() < until_s:
-        try:
-            found = worker.look()
-        except httpx.TransportError:
-            time.sleep(0.1)
-            continue
-        read = found.get(consumed, {}).get(RAW[kind], 0.0)
-        looks.append((time.perf_counter(), read, found[cpu][""]))
-        sent = found.get(metrics.SENT.prometheus_name, {})
-        lag = found.get(metrics.LAG.prometheus_name, {}).get(RAW[kind], 1.0)
-        if read >= records and lag == 0:
-            break
-        time.sleep(0.1)
-    # From the first look with some records to the first with all: neither start nor idling counts.
-    first = next(at for at, look in enumerate(looks) if look[1] > 0)
-    last = next(at for at, look in enumerate(looks) if look[1] >= records)
-    (at_s, read, cpu_s), (end_s, all_read, end_cpu_s) = looks[first], looks[last]
-    if last == first:
-        return {
-            "records_per_s": 0,
-            "cpu_us_per_record": 0.0,
-            "rows": sum(sent.get(table, 0.0) for table in TABLES[kind]),
-        }
-    return {
-        "records_per_s": round((all_read - read) / (end_s - at_s)),
-        "cpu_us_per_record": round((end_cpu_s - cpu_s) / (all_read - read) * 1e6, 2),
-        "rows": sum(sent.get(table, 0.0) for table in TABLES[kind]),
-    }
+def rows_sent(port: int, kind: str) -> float:
+    """Records that the worker wrote to the tables of a kind since it started, by its `/metrics`."""
+    name = metrics.SENT.prometheus_name
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5.0).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and sample.labels.get("messaging_destination_name") in TABLES[kind]
+    )
 
 
 def main() -> None:
@@ -165,41 +93,43 @@ def main() -> None:
             kafka.start()
             try:
                 kafka.wait_ready()
-                kinds[kind] = one_kind(kafka.bootstrap_servers, directory, kind, given.records)
+                kinds[kind] = asyncio.run(one_kind(kafka.bootstrap_servers, directory, kind, given.records))
             finally:
                 kafka.stop()
         print(kind, json.dumps(kinds[kind]), flush=True)
     RESULTS.write_text(json.dumps({"kinds": kinds, "machine": machine()}, indent=1) + "\n", encoding="utf-8")
 
 
-def one_kind(bootstrap: str, directory: Path, kind: str, records: int) -> dict[str, Any]:
+async def one_kind(bootstrap: str, directory: Path, kind: str, records: int) -> dict[str, Any]:
     """The figures of one kind of event."""
-    asyncio.run(ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS))
-    few = records // 30
-    worker = Worker(bootstrap, directory)
-    try:
-        worker.wait_ready()
-        asyncio.run(append(bootstrap, kind, few, 50))
-        quiet = measured(worker, kind, few)
-    finally:
-        worker.stop()
-    raw_quiet, stored_quiet = size(directory, RAW[kind]), sum(size(directory, table) for table in TABLES[kind])
-    asyncio.run(append(bootstrap, kind, records, 2000))
-    worker = Worker(bootstrap, directory)
-    try:
-        busy = measured(worker, kind, records)
-    finally:
-        worker.stop()
-    stored = sum(size(directory, table) for table in TABLES[kind]) - stored_quiet
+    few, port = records // 30, free_port()
+    async with real_workers(
+        bootstrap, 1, PARTITIONS, directory, source="none", worker_http_port=str(port)
+    ) as workers:  # fmt: skip
+        # The first round is done when the worker has its partitions.
+        await append(bootstrap, kind, 50, 50)
+        await workers.done()
+        await append(bootstrap, kind, few, 50)
+        await workers.done()
+        rows_quiet = rows_sent(port, kind)
+        raw_quiet, stored_quiet = size(directory, RAW[kind]), sum(size(directory, table) for table in TABLES[kind])
+        source = random.Random(8)
+        # Once uncounted, so that every symbol has its row.
+        await workers.block([event(kind, source, few + number) for number in range(records)])
+        raw_warm, stored_warm = size(directory, RAW[kind]), sum(size(directory, table) for table in TABLES[kind])
+        rows_warm = rows_sent(port, kind)
+        busy = await workers.block([event(kind, source, few + records + number) for number in range(records)])
+        rows_busy = rows_sent(port, kind) - rows_warm
+    stored = sum(size(directory, table) for table in TABLES[kind]) - stored_warm
     return {
-        "records_per_s": busy["records_per_s"],
-        "cpu_us_per_record": busy["cpu_us_per_record"],
+        "records_per_s": round(records / busy["wall_s"]),
+        "cpu_us_per_record": round(busy["cpu_s"] / records * 1e6, 2),
         "bytes_per_event_quiet": round(raw_quiet / few, 1),
-        "bytes_per_event_busy": round((size(directory, RAW[kind]) - raw_quiet) / records, 1),
+        "bytes_per_event_busy": round((size(directory, RAW[kind]) - raw_warm) / records, 1),
         "row_bytes_per_event_quiet": round(stored_quiet / few, 1),
         "row_bytes_per_event_busy": round(stored / records, 1),
-        "rows_per_event_quiet": round(quiet["rows"] / few, 3),
-        "rows_per_event_busy": round(busy["rows"] / records, 3),
+        "rows_per_event_quiet": round(rows_quiet / few, 3),
+        "rows_per_event_busy": round(rows_busy / records, 3),
     }
 
 

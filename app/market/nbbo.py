@@ -1,5 +1,7 @@
 """A symbol's best bid and offer."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from app.market.events import Quote
@@ -30,7 +32,31 @@ class Nbbo(Struct, frozen=True, gc=False):
     received_ns: int | None = None
 
 
-def fold_nbbo(state: Nbbo | None, event: Quote) -> Nbbo | None:
+def newest_quotes(events: Iterable[Quote]) -> dict[str, tuple[Quote, int]]:
+    """Of each symbol the quote that is in force after all of them, and its place among them.
+
+    To fold these into a state is to fold all. Raises `ValueError` as `fold_nbbo` does.
+    """
+    newest: dict[str, tuple[Quote, int]] = {}
+    for place, event in enumerate(events):
+        symbol = event.symbol
+        if not symbol or event.timestamp is None:
+            fold_nbbo(None, event)
+            continue
+        found = newest.get(symbol)
+        if found is None or _not_before(event, found[0]):
+            newest[symbol] = event, place
+    return newest
+
+
+def _not_before(event: Quote, other: Quote) -> bool:
+    at_ms, other_ms = event.timestamp or 0, other.timestamp or 0
+    if at_ms != other_ms:
+        return at_ms > other_ms
+    return (event.sequence_number or 0) >= (other.sequence_number or 0)
+
+
+def fold_nbbo(state: Nbbo | None, event: Quote, received_ns: int | None = None) -> Nbbo | None:
     """The state after a quote, or None when the quote is older (time, then sequence) and left out.
 
     Raises `ValueError`: a quote without symbol or time, or of another symbol.
@@ -61,4 +87,5 @@ def fold_nbbo(state: Nbbo | None, event: Quote) -> Nbbo | None:
         round((bid + ask) / 2, PRICE_DIGITS) if quoted and bid is not None and ask is not None else None,
         event.timestamp,
         sequence,
+        received_ns,
     )

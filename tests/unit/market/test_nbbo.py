@@ -1,11 +1,12 @@
 """Best bid and offer: the newest quote of any order of arrival."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.market.events import Quote
-from app.market.nbbo import Nbbo, fold_nbbo
+from app.market.nbbo import Nbbo, fold_nbbo, newest_quotes
 
 prices = st.none() | st.sampled_from([0.0, 10.0, 10.5, 11.0])
 quotes = st.builds(
@@ -30,7 +31,26 @@ def test_the_state_is_the_newest_quote_the_last_to_arrive_of_equals(sequence: li
     assert state == Nbbo("ABC", bid, 2.0, 1, ask, 4.0, 3, spread, mid, at, number)
 
 
+@given(st.none() | quotes, st.lists(st.tuples(st.sampled_from("AB"), quotes), max_size=20))
+def test_to_fold_the_newest_of_each_symbol_is_to_fold_all(before: Quote | None, batch: list[tuple[str, Quote]]) -> None:
+    events = [msgspec.structs.replace(quote, symbol=symbol) for symbol, quote in batch]
+    start = fold_nbbo(None, msgspec.structs.replace(before, symbol="A")) if before is not None else None
+    one_by_one: dict[str, Nbbo] = {} if start is None else {"A": start}
+    at_once = dict(one_by_one)
+    for event in events:
+        symbol = event.symbol or ""
+        one_by_one[symbol] = fold_nbbo(one_by_one.get(symbol), event) or one_by_one[symbol]
+
+    for symbol, (event, place) in newest_quotes(events).items():
+        assert events[place] is event
+        at_once[symbol] = fold_nbbo(at_once.get(symbol), event) or at_once[symbol]
+
+    assert at_once == one_by_one
+
+
 @pytest.mark.parametrize("event", [Quote(None, timestamp=1), Quote("ABC")], ids=["no-symbol", "no-time"])
 def test_a_quote_without_symbol_or_time_is_an_error(event: Quote) -> None:
     with pytest.raises(ValueError, match="expected a"):
         fold_nbbo(None, event)
+    with pytest.raises(ValueError, match="expected a"):
+        newest_quotes([Quote("ABC", timestamp=1), event])
