@@ -7,7 +7,6 @@ async for batch in stream:
     changes = await quotes.fold(batch, fold_function)
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -17,23 +16,18 @@ import structlog
 from faust.types import TP, EventT
 
 from app import clock, tracing
-from app.errors import ForeignWriteError, OversizedError, SkippedRecordsError, TapereaderError
+from app.errors import OversizedError, SkippedRecordsError, TapereaderError
 from app.stream import covers, internals
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable
+from app.stream.flushing import Flushing
 from app.stream.folding import Flush, Fold, Folding
 from app.stream.instruments import TableInstruments
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.store import PartitionedStore
-from app.stream.under_way import UnderWay
-from app.stream.watchdog import end_soon
 
 log = structlog.get_logger(__name__)
 Row = TypeVar("Row")
-
-#: Flushes under way per partition before a fold waits for the oldest. One keeps the broker busy
-#: while the next batch is folded; more only defer the acknowledgement.
-MAX_FLUSHES_UNDER_WAY = 4
 
 
 class BatchedTable(faust.Table, Generic[Row]):
@@ -64,9 +58,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         self.encode_row, self.decode_row = encode, decode
         self.dead_letters = dead_letters
         self.on_ready, self.on_lost = on_ready, on_lost
-        self._under_way: dict[int, UnderWay] = {}
-        self._sending: dict[int, asyncio.Lock] = {}
-        self._completions: set[asyncio.Task[None]] = set()
+        self.flushing = Flushing(self)
         self._store_in_use: PartitionedStore | None = None
         self.instruments = TableInstruments(name)
         #: The trace that changed a partition last, by partition; who publishes from its rows takes it away.
@@ -140,7 +132,7 @@ class BatchedTable(faust.Table, Generic[Row]):
                     f"{self.name}: {tp.topic}[{tp.partition}] has the records {covered} to {batch.position - 1}, "
                     "and they were passed over; this worker ends and reads them when it is started again"
                 )
-                await self._fail(error)
+                await self.flushing.fail(error)
                 raise error
             log.warning("source_deleted", table=self.name, at=f"{tp.topic}[{tp.partition}]", first=covered, next=begins)
         if not len(batch) and batch.next_offset > (covered or 0):
@@ -169,7 +161,7 @@ class BatchedTable(faust.Table, Generic[Row]):
 
     def flushes_under_way(self) -> int:
         """How many flushes Kafka has not acknowledged yet."""
-        return sum(map(len, list(self._under_way.values())))
+        return self.flushing.under_way()
 
     async def write(self, partition: int, changes: Mapping[str, Row | None], traces: Sequence[bytes] = ()) -> None:
         """Write rows that come from no source record; returns once they are under way.
@@ -209,71 +201,11 @@ class BatchedTable(faust.Table, Generic[Row]):
                 rows[key] = row
 
     async def _send(self, partition: int, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
-        if not flushes and not letters:
-            return
-        if message is not None:
-            message.incref()
-        under_way = self._under_way.setdefault(partition, UnderWay())
-        under_way.add(len(flushes))
-        # The lock is fair and nothing is awaited between a fold and here, so that flushes go out in
-        # the order in which they were folded, whichever agent folded them.
-        try:
-            async with self._sending.setdefault(partition, asyncio.Lock()):
-                producer, topic = internals.kafka_producer(self.app), self.changelog_topic_name
-                for flush in flushes:
-                    flush.future = await producer.send_batch(flush.builder, topic, partition=partition)
-                    flush.builder = None
-        except BaseException as error:
-            under_way.done(len(flushes))
-            if isinstance(error, Exception) and not self.should_stop:
-                # Memory holds rows that are not going to be written: this worker starts again.
-                await self._fail(error)
-            raise
-        task = asyncio.ensure_future(self._complete(under_way, flushes, letters, message))
-        self._completions.add(task)
-        task.add_done_callback(self._completions.discard)
-        await under_way.fewer_than(MAX_FLUSHES_UNDER_WAY)
-
-    async def _complete(self, under_way: UnderWay, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
-        left = len(flushes)
-        try:
-            if letters:
-                await self.dead_letters.send(letters)
-            for flush in flushes:
-                metadata = await flush.future
-                left -= 1
-                under_way.done(1)
-                self._check_place(flush, metadata.offset)
-                topic = self.changelog_topic_name
-                self.instruments.flushed(topic, flush.records, flush.made_ns, flush.received_ns)
-                tracing.finished(f"flush {topic}", flush.trace, flush.made_ns)
-            if message is not None:
-                message.ack(self.app.consumer)
-        except Exception as error:
-            await self._fail(error)
-        finally:
-            under_way.done(left)
-
-    async def _fail(self, error: Exception) -> None:
-        log.error("flush_failed", table=self.name, error=repr(error))
-        end_soon()
-        await self.crash(error)
-
-    def _check_place(self, flush: Flush, offset: int) -> None:
-        state = flush.state
-        expected = state.next_changelog_offset
-        if offset >= 0:
-            state.next_changelog_offset = offset + flush.records
-            if expected is not None and offset != expected:
-                raise ForeignWriteError(
-                    f"{self.changelog_topic_name}[{state.partition}]: expected to append at {expected}, was at "
-                    f"{offset}: another process writes this partition; this worker ends and starts again"
-                )
+        await self.flushing.send(partition, flushes, letters, message)
 
     async def drain(self) -> None:
         """Wait until Kafka has every flush that is under way."""
-        while self._completions:
-            await asyncio.wait(set(self._completions))
+        await self.flushing.drain()
 
     # -- what Faust calls
 
@@ -299,8 +231,7 @@ class BatchedTable(faust.Table, Generic[Row]):
             del self.data.partitions[partition]
             if self.on_lost is not None:
                 self.on_lost(partition)
-        self._under_way.clear()
-        self._sending.clear()
+        self.flushing.forget()
         self.traced.clear()
 
     async def on_rebalance(

@@ -9,8 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
 from app.stream.application import batched_app
 from app.stream.dead_letters import DeadLetterWriter
+from app.stream.flushing import MAX_FLUSHES_UNDER_WAY
 from app.stream.partition import PartitionState
-from app.stream.table import MAX_FLUSHES_UNDER_WAY
 
 FLUSHES = 3 * MAX_FLUSHES_UNDER_WAY
 
