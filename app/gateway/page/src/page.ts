@@ -17,9 +17,12 @@ export class Choices extends Observable {
   muted = read("muted") === "true";
   search = "";
   symbol: string | null = null;
+  /** No symbol was chosen or let go yet. */
+  untouched = true;
 
   set<Name extends "theme" | "muted" | "search" | "symbol">(name: Name, value: this[Name]): void {
     (this as Choices)[name] = value as never;
+    if (name === "symbol") this.untouched = false;
     if (name === "theme" || name === "muted") write(name, String(value));
     this.changed();
   }

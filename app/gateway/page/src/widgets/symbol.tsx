@@ -1,6 +1,6 @@
 // Everything about one symbol: quote, best bid and offer, ranges of the day, chart, tape.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Chart } from "../chart";
 import { eastern, percent, price, shares, signed, spread as spreadOf, times, tone, UNKNOWN } from "../format";
 import { rowOf, useFeed, words } from "../follow";
@@ -17,10 +17,12 @@ export function SymbolWidget(props: WidgetProps) {
   const { page, placed } = props;
   const { settings } = placed;
   useObservable(page.choices);
-  const symbol = settings.symbol ?? page.choices.symbol;
+  const chosen = settings.symbol ?? page.choices.symbol;
+  const leader = useLeader(page, chosen === null && page.choices.untouched);
+  const symbol = chosen ?? leader;
   const change = changer(props);
   return (
-    <Frame {...props} title={symbol ?? "Symbol"} hint={settings.symbol ? "fixed" : symbol ? "follows the chosen row" : ""}
+    <Frame {...props} title={symbol ?? "Symbol"} hint={settings.symbol ? "fixed" : chosen ? "follows the chosen row" : symbol ? "most shares of the day; choose a row for another" : ""}
       menu={(
         <>
           <FixedSymbol value={settings.symbol ?? ""} set={(value) => change({ symbol: value })} />
@@ -35,6 +37,15 @@ export function SymbolWidget(props: WidgetProps) {
         : <Detail key={symbol} page={page} symbol={symbol} candle_s={settings.candle_s ?? 10} />}
     </Frame>
   );
+}
+
+/** The symbol with the most shares of the day as this was asked first; null while it is not wanted or not known. */
+function useLeader(page: Page, wanted: boolean): string | null {
+  const kept = useRef<string | null>(null);
+  const feed = useFeed(page, wanted && kept.current === null ? "scanners:top_volume" : null, { mode: "delta", limit: 1 });
+  const first = feed?.rows[0]?.symbol;
+  if (kept.current === null && typeof first === "string") kept.current = first;
+  return wanted ? kept.current : null;
 }
 
 function FixedSymbol({ value, set }: { value: string; set: (value: string | null) => void }) {
