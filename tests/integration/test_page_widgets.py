@@ -69,6 +69,7 @@ async def test_a_symbol_shows_quote_ranges_spread_tape_chart_and_halt(
     trades = [(100.0 + place / 100, 100 + place, TEN_ET_MS + place * 500) for place in range(60)]
     await put_tape(page_tables, "SYMA", trades)
     page = await open_page(chromium, page_gateway.url)
+    await expect(page.locator("#search")).to_be_visible()
     await page.keyboard.press("/")
     await page.keyboard.type("syma")
     await page.keyboard.press("Enter")

@@ -1,7 +1,7 @@
 // The page: the strip above, the workspace below it.
 
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { Spoken } from "./announcer";
 import { Dialogs, type Shown } from "./dialogs";
 import { WorkspaceView } from "./grid";
@@ -147,7 +147,8 @@ function toHeadings(): void {
 const TYPED = "dialog, input:not([type=checkbox], [type=range]), select, textarea";
 
 function useKeys(show: (shown: Shown) => void): void {
-  useEffect(() => {
+  // Not after the first painting: who types at once is heard.
+  useLayoutEffect(() => {
     const does: Record<string, () => void> = {
       "/": () => document.getElementById("search")?.focus(), " ": () => page.togglePause(), m: mute, s: toHeadings, "?": () => show("help"),
     };
