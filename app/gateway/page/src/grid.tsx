@@ -69,7 +69,9 @@ function Grid({ page }: { page: Page }) {
       grid.current = null;
     };
   }, []);
-  const nudge = (placed: Placed, by: Nudge) => {
+  const nudge = (shown: Placed, by: Nudge) => {
+    // Keys come faster than the page is drawn: what counts is where the widget is, not where it is shown.
+    const placed = page.workspace.layout.find((each) => each.id === shown.id) ?? shown;
     const element = host.current?.querySelector<HTMLElement>(`[gs-id="${CSS.escape(placed.id)}"]`);
     if (!element || !grid.current) return;
     const [x, y] = [Math.max(0, placed.x + by.x), Math.max(0, placed.y + by.y)];
