@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from app.local.kafka import LocalKafka
 from app.local.redis import LocalRedis
 
-pytest_plugins = ["tests.skips", "tests.page_stack"]
+pytest_plugins = ["tests.skips", "tests.page_stack", "tests.gateway_fixtures", "tests.simulator_client"]
 
 # The same examples in every run, and no judgement of how long a busy machine takes to draw them.
 settings.register_profile("tapereader", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
