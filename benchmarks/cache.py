@@ -35,11 +35,10 @@ from app.reference.opening import open_cache
 from app.reference.records import Kind
 from app.reference.warm import warm
 from app.settings import Settings
-from benchmarks.engine import machine
+from benchmarks.record import keep
 from producers.simulator.server import Simulator
 
 READS, CONCURRENT, ROUNDS = 4000, 32, 3
-RESULTS = Path(__file__).parent / "results" / "cache.json"
 #: What was measured, by section and row.
 figures: dict[str, Any] = {"reads": {}, "rest_clients": {}}
 
@@ -234,8 +233,7 @@ async def main() -> None:
             await reads(settings)
             await rest_clients(base)
             await beside_slow_rest(settings, base)
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(figures | {"machine": machine()}, indent=1) + "\n", encoding="utf-8")
+        keep("cache", figures)
     finally:
         server.stop()
 

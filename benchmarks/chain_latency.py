@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,9 +29,8 @@ import numpy as np
 import websockets
 
 from benchmarks.broker import free_port
-from benchmarks.engine import machine
+from benchmarks.record import keep
 
-RESULTS = Path(__file__).parent / "results" / "chain_latency.json"
 BOARDS = ("top_volume", "top_gappers", "top_gainers")
 #: Seconds until caches are warm and every symbol has its reference data.
 WARM_UP_S = 75.0
@@ -113,9 +111,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=30.0)
     given = arguments.parse_args()
     result = asyncio.run(measure(given.rate, given.symbols, given.seconds))
-    RESULTS.parent.mkdir(exist_ok=True)
-    kept = {"rate_per_s": given.rate, "symbols": given.symbols, **result, "machine": machine()}
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    keep("chain_latency", {"rate_per_s": given.rate, "symbols": given.symbols, **result})
     for kind, figures in result.items():
         print(f"{kind}: p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms over {figures['count']:,}")
 

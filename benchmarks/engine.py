@@ -8,22 +8,16 @@ compare within one run.
 import argparse
 import asyncio
 import json
-import os
-import platform
 import re
-import statistics
 import subprocess
 import sys
 import uuid
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.broker import broker, create_topics, fill
+from benchmarks.record import keep, summary
 
-RESULTS = Path(__file__).parent / "results" / "engine.json"
 SYSTEMS = ("engine", "faust", "quixstreams", "aiokafka", "engine-stateless")
 RESULT = re.compile(r"RESULT (\{.*?\})")
 
@@ -40,32 +34,6 @@ def one_run(system: str, bootstrap: str, topic: str, records: int, partitions: i
     if found is None:
         raise RuntimeError(f"{system} gave no result:\n{(ran.stdout + ran.stderr)[-2000:]}")
     return json.loads(found.group(1))  # type: ignore[no-any-return]
-
-
-def summary(runs: list[dict[str, float]]) -> dict[str, Any]:
-    """Median and spread of some runs."""
-    rates = [run["records"] / run["wall_s"] for run in runs]
-    return {
-        "records": int(max(run["records"] for run in runs)),
-        "runs": len(runs),
-        "records_per_s": {
-            "median": round(statistics.median(rates)),
-            "min": round(min(rates)),
-            "max": round(max(rates)),
-        },
-        "cpu_s": round(statistics.median(run["cpu_s"] for run in runs), 3),
-        "peak_memory_mb": round(statistics.median(run["peak_memory_mb"] for run in runs), 1),
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What this ran on."""
-    return {
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
 
 
 def main() -> None:
@@ -95,9 +63,7 @@ def main() -> None:
 def write(systems: dict[str, Any]) -> None:
     """Keep the figures with the machine's description and the versions."""
     packages = ("faust-streaming", "aiokafka", "quixstreams", "msgspec", "uvloop")
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    result = {"systems": systems, "machine": machine(), "versions": {name: version(name) for name in packages}}
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    keep("engine", {"systems": systems, "versions": {name: version(name) for name in packages}})
 
 
 def show(systems: dict[str, Any]) -> None:

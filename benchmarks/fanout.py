@@ -19,16 +19,14 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from benchmarks.engine import machine
 from benchmarks.fanout_clients import FRAME_BYTES, MESSAGE_BYTES, Blocking, clients
+from benchmarks.record import keep
 
-RESULTS = Path(__file__).parent / "results" / "fanout.json"
 PROCESSES = 2
 #: Messages a second at which latencies are measured: with 1,000 clients a fifth of what one process can do.
 STEADY_HZ = 20.0
@@ -194,12 +192,12 @@ def main() -> None:
         for name in ("per_s", "per_cpu_s")
     }  # fmt: skip
     report = {
-        "machine": machine(), "clients": given.clients, "message_bytes": MESSAGE_BYTES, "deliveries": found,
+        "clients": given.clients, "message_bytes": MESSAGE_BYTES, "deliveries": found,
         "ratio_to_uvicorn_alone": ratios, "steady": steady(given.clients, given.seconds, given.rounds),
         "idle_client_bytes": idle_bytes(given.clients),
     }  # fmt: skip
     print(json.dumps(report, indent=1))
-    RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    keep("fanout", report)
 
 
 if __name__ == "__main__":

@@ -8,21 +8,18 @@ clock, so the figures include the reading. Runs of the load itself are paced eve
 
 import argparse
 import asyncio
-import json
 import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.broker import SYMBOLS, broker, create_topics
-from benchmarks.engine import machine
+from benchmarks.record import keep
 
-RESULTS = Path(__file__).parent / "results" / "latency.json"
 STEP_S = 0.005
 
 
@@ -83,8 +80,7 @@ def main() -> None:
         for q in (50, 99, 99.9)
     }
     result = {"rate_per_s": given.rate, "rows": [len(found) for found in rounds], **percentiles}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result | {"machine": machine()}, indent=1) + "\n", encoding="utf-8")
+    keep("latency", result)
 
 
 def one_round(bootstrap: str, rate: int, seconds: float, partitions: int) -> list[float]:

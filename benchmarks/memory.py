@@ -9,21 +9,19 @@ tenth of the time) to the end; it ends with whichever comes first, the records o
 
 import argparse
 import asyncio
-import json
 import random
 import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.broker import SYMBOLS, aggregate, broker, create_topics
+from benchmarks.record import keep
 
-RESULTS = Path(__file__).parent / "results" / "memory.json"
 AHEAD, PARTITIONS, LOOP, STEP = 2_000_000, 4, 100_000, 4_000
 SAMPLE_S = 5.0
 
@@ -116,8 +114,7 @@ def main() -> None:
         "records": records, "seconds": round(seconds), "warm_mb": round(warm[2], 1), "end_mb": round(end_mb, 1),
         "peak_mb": round(max(sample[2] for sample in samples), 1), "growth_mb": round(growth, 1),
     }  # fmt: skip
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    keep("memory", result)
     print(
         f"{records:,} records in {seconds:.0f} s: {warm[2]:.1f} MB warm, {end_mb:.1f} MB at the end: {growth:+.1f} MB"
     )

@@ -10,7 +10,6 @@ Keeps its figures in `benchmarks/results/platform.json`.
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import tempfile
@@ -20,11 +19,10 @@ from typing import Any
 
 from app.market.calendar import TradingCalendar
 from benchmarks.broker import broker
-from benchmarks.engine import machine, summary
 from benchmarks.real_workers import publish, real_workers
+from benchmarks.record import keep, summary
 from producers.simulator.market import MarketModel
 
-RESULTS = Path(__file__).parent / "results" / "platform.json"
 START_MS = 1_795_186_800_000  # 2026-11-20 10:00 ET
 KINDS = frozenset({"A", "T", "Q", "LULD"})
 WARM_UP = 20_000
@@ -92,9 +90,7 @@ def main() -> None:
     results: dict[str, Any] = {}
     for count in given.workers:
         results[str(count)] = asyncio.run(measure(count, given.records, given.rounds, given.partitions, given.symbols))
-    RESULTS.parent.mkdir(exist_ok=True)
-    kept = {"workers": results, "symbols": given.symbols, "partitions": given.partitions, "machine": machine()}
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    keep("platform", {"workers": results, "symbols": given.symbols, "partitions": given.partitions})
     show(results)
 
 

@@ -12,15 +12,13 @@ import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from app.market.events import Aggregate
 from benchmarks.broker import broker, create_topics, fill
-
-RESULTS = Path(__file__).parent / "results" / "recovery.json"
+from benchmarks.record import keep
 
 
 def worker(bootstrap: str, name: str, partitions: int) -> None:
@@ -92,8 +90,7 @@ def main() -> None:
     line = next(line for line in (ran.stdout + ran.stderr).splitlines() if "RESULT " in line)
     found = json.loads(line.split("RESULT ")[1].split("}")[0] + "}")
     found |= {"records": given.records, "records_per_s": round(given.records / found["seconds"])}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep("recovery", found)
     print(
         f"{given.records:,} records in {found['seconds']:.2f} s: {found['records_per_s']:,}/s, {found['rows']:,} rows"
     )

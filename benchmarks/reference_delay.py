@@ -9,7 +9,6 @@ with and without the delay alternate in one run, in turned order each round. Kee
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import tempfile
@@ -21,10 +20,9 @@ import aiohttp
 from app.local.redis import LocalRedis
 from benchmarks.broker import broker, free_port
 from benchmarks.cache import simulator
-from benchmarks.engine import machine, summary
 from benchmarks.real_workers import publish, real_workers
+from benchmarks.record import keep, summary
 
-RESULTS = Path(__file__).parent / "results" / "reference_delay.json"
 DELAY_S = 5.0
 SYMBOLS = 500
 START_MS = 1_795_186_800_000  # 2026-11-20 10:00 ET
@@ -100,9 +98,7 @@ def main() -> None:
     ratios = {name: round(results["after_5_s"][name] / results["at_once"][name], 3) for name in ("events_per_cpu_s",)}
     rates = {what: results[what]["records_per_s"]["median"] for what in runs}
     ratios["records_per_s"] = round(rates["after_5_s"] / rates["at_once"], 3)
-    RESULTS.parent.mkdir(exist_ok=True)
-    kept = {**results, "ratio": ratios, "machine": machine()}
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    keep("reference_delay", {**results, "ratio": ratios})
     print(f"\n{'REST answers':<14} {'events/s':>10} {'events/CPU s':>13}")
     for what, rate in rates.items():
         print(f"{what.replace('_', ' '):<14} {rate:>10,} {results[what]['events_per_cpu_s']:>13,}")

@@ -16,14 +16,12 @@ import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.broker import broker, create_topics, fill
-from benchmarks.engine import machine
+from benchmarks.record import keep
 
-RESULTS = Path(__file__).parent / "results" / "scaling.json"
 PARTITIONS, WORKERS = (1, 2, 4, 8), (1, 2)
 
 #: Commits often enough to be the clock; a session that outlasts the standstill.
@@ -84,8 +82,7 @@ def main() -> None:
                     rate = one_cell(bootstrap, partitions, workers, given.records)
                     cells.append({"partitions": partitions, "workers": workers, "records_per_s": round(rate)})
                     print(f"{partitions} partitions, {workers} workers: {rate:>10,.0f} records/s", flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"cells": cells, "machine": machine()}, indent=1) + "\n", encoding="utf-8")
+    keep("scaling", {"cells": cells})
 
 
 if __name__ == "__main__":

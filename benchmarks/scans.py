@@ -9,7 +9,6 @@ import argparse
 import json
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,9 +21,8 @@ from app.gateway.view import View
 from app.market.filter_presets import PRESETS
 from app.market.rows import QuoteRow
 from app.topics import MARKET_QUOTES
-from benchmarks.engine import machine
+from benchmarks.record import keep
 
-RESULTS = Path(__file__).parent / "results" / "scans.json"
 #: Rows that change within a tick: 10,000 a second, and the whole market at once.
 CHANGED = (2500, 12_000)
 
@@ -77,7 +75,7 @@ def main() -> None:
     scans = [
         (Scan(market, compiled("scan:quotes", text), "-pct_change", 50), DeltaLog()) for text in filters(given.scans)
     ]
-    report: dict[str, Any] = {"machine": machine(), "symbols": given.symbols, "scans": given.scans}
+    report: dict[str, Any] = {"symbols": given.symbols, "scans": given.scans}
     for count in CHANGED:
         took = []
         for _ in range(given.rounds):
@@ -86,7 +84,7 @@ def main() -> None:
             took.append(tick(view, market, scans, [fresh[each] for each in chosen]))
         report[f"tick_ms_{count}_rows_changed"] = {"p50": round(statistics.median(took), 1), "max": round(max(took), 1)}
     print(json.dumps(report, indent=1))
-    RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    keep("scans", report)
 
 
 if __name__ == "__main__":

@@ -157,9 +157,11 @@ def quixstreams(bootstrap: str, topic: str, records: int, partitions: int, group
 
 
 def aiokafka(bootstrap: str, topic: str, records: int, partitions: int, group: str) -> None:
-    """Bare aiokafka and msgspec, no state: the ceiling."""
+    """Bare aiokafka and msgspec, no state: the ceiling, with garbage collections as rare as the engine's."""
     import uvloop
     from aiokafka import AIOKafkaConsumer
+
+    from app.stream.application import collect_rarely
 
     async def run() -> None:
         consumer = AIOKafkaConsumer(
@@ -167,6 +169,7 @@ def aiokafka(bootstrap: str, topic: str, records: int, partitions: int, group: s
             max_partition_fetch_bytes=1024 * 1024,
         )  # fmt: skip
         await consumer.start()
+        collect_rarely()
         decode, clock, seen = msgspec.json.Decoder(Aggregate).decode, Clock(), 0
         while seen < records:
             found = (await consumer.getmany(timeout_ms=1000)).values()

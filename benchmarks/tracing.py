@@ -25,9 +25,8 @@ from aiokafka import AIOKafkaProducer
 
 from app.tracing import TRACE_HEADER
 from benchmarks.broker import SYMBOLS, aggregate, broker, create_topics
-from benchmarks.engine import machine
+from benchmarks.record import keep
 
-RESULTS = Path(__file__).parent / "results" / "tracing.json"
 RESULT = re.compile(r"RESULT (\{.*?\})")
 KINDS = ("off", "sampled", "aiokafka", "instrumented")
 SAMPLED = 0.01
@@ -140,9 +139,8 @@ def report(runs: dict[str, list[dict[str, float]]], marked: int) -> None:
         "records_per_s": {kind: round(median(kind, "wall_s")) for kind in KINDS},
         "records_per_cpu_s": {kind: round(median(kind, "cpu_s")) for kind in KINDS},
         "ratios": ratios,
-        "machine": machine(),
     }
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    keep("tracing", result)
     print(json.dumps(result, indent=1))
 
 

@@ -15,17 +15,15 @@ import re
 import subprocess
 import sys
 import uuid
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 
 from benchmarks.broker import broker, create_topics
-from benchmarks.engine import machine, summary
+from benchmarks.record import keep, summary
 from benchmarks.systems import Clock
 
-RESULTS = Path(__file__).parent / "results" / "trade_windows.json"
 RESULT = re.compile(r"RESULT (\{.*?\})")
 START_MS = 1_700_000_000_000
 #: A busy minute of the whole market.
@@ -134,10 +132,9 @@ def main() -> None:
                 print(f"round {number + 1}/{given.rounds}  {what:<10} {rate:>10,.0f} trades/s", flush=True)
     results: dict[str, Any] = {what: summary(found) for what, found in runs.items()}
     medians = {what: result["records_per_s"]["median"] for what, result in results.items()}
-    results |= {"ratio": round(medians["windows"] / medians["stateless"], 3), "machine": machine()}
+    results |= {"ratio": round(medians["windows"] / medians["stateless"], 3)}
     results["symbols"] = given.symbols
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    keep("trade_windows", results)
     print(f"\n{'system':<10} {'trades/s':>10} {'CPU s':>7} {'MB':>6}")
     for what, rate in medians.items():
         print(f"{what:<10} {rate:>10,} {results[what]['cpu_s']:>7.2f} {results[what]['peak_memory_mb']:>6.0f}")

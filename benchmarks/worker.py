@@ -22,12 +22,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from app import metrics, topics
 from app.local.kafka import LocalKafka
 from benchmarks.broker import aggregate, free_port
-from benchmarks.engine import machine
 from benchmarks.real_workers import real_workers
+from benchmarks.record import keep
 from producers.publisher import Publisher
 from producers.routing import route_event
 
-RESULTS = Path(__file__).parent / "results" / "worker.json"
 SYMBOLS = 12_000
 PARTITIONS = 8
 START_MS = 1_795_186_800_000
@@ -97,7 +96,7 @@ def main() -> None:
             finally:
                 kafka.stop()
         print(kind, json.dumps(kinds[kind]), flush=True)
-    RESULTS.write_text(json.dumps({"kinds": kinds, "machine": machine()}, indent=1) + "\n", encoding="utf-8")
+    keep("worker", {"kinds": kinds})
 
 
 async def one_kind(bootstrap: str, directory: Path, kind: str, records: int) -> dict[str, Any]:

@@ -75,12 +75,16 @@ def batched_app(
         "autodiscover": False,
     }
     app = faust.App(app_id, **(settings | options))
-    app.on_partitions_assigned.connect(_tune_garbage_collection, weak=False)
+    app.on_partitions_assigned.connect(_on_assigned, weak=False)
     return app
 
 
-async def _tune_garbage_collection(*_: Any, **__: Any) -> None:
-    """Leave what was imported out of collections, once, and make them rarer."""
+async def _on_assigned(*_: Any, **__: Any) -> None:
+    collect_rarely()
+
+
+def collect_rarely() -> None:
+    """Leave what this process has imported out of garbage collections, once, and make them rarer."""
     if gc.get_freeze_count() == 0:
         gc.collect()
         gc.freeze()
