@@ -124,8 +124,9 @@ async def publish_tops() -> None:
 def _tops(partition: int, ranking: PartitionRanking) -> Iterator[tuple[int, PartitionTops]]:
     rows = tables.quotes.owned[partition].rows
     encoded: dict[str, msgspec.Raw] = {}
-    day, opened = ranking.phase
     for index, board in enumerate(BOARDS):
+        # Between two boards batches are folded: a day may have begun.
+        day, opened = ranking.phase
         entries = []
         for symbol, score in ranking.tops(board):
             if symbol not in encoded:

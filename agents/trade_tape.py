@@ -33,6 +33,8 @@ async def hand_over_windows() -> None:
         for _ in range(0, len(state.windows), REFRESHED_AT_ONCE):
             state.refresh(REFRESHED_AT_ONCE)
             await asyncio.sleep(0)
+        if partition not in tables.trade_tape.folded:
+            continue
         symbols = dict(state.statistics())
         found = PartitionWindows(partition, clock.wall_ns(), symbols, state.details())
         await tables.partition_windows.send(key=b"%d" % partition, value=_encode(found), partition=PLACE)

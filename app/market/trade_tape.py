@@ -102,15 +102,14 @@ class TapePartition:
         """The chunks that changed since the last call, None for one that is gone."""
         return {f"{symbol}/{slot}": data for symbol, slot, data in self.windows.dirty_chunks()}
 
-    def refresh(self, most: int) -> int:
-        """Compute the statistics of at most so many windows that changed; how many are left."""
+    def refresh(self, most: int) -> None:
+        """Compute the statistics of at most so many windows that changed."""
         for symbol in [self._stale.pop() for _ in range(min(most, len(self._stale)))]:
             found = self.windows.statistics(symbol)
             if found is None:
                 self._statistics.pop(symbol, None)
             else:
                 self._statistics[symbol] = found
-        return len(self._stale)
 
     def statistics(self) -> Mapping[str, WindowStatistics]:
         """The statistics of each window; only those of windows that changed are computed."""

@@ -59,13 +59,14 @@ class _Chunk(Struct, frozen=True, array_like=True):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-def follow(batch: list[Kept], window: Ring | None) -> bool:
-    """Whether each trade surely is new and none is late enough to start the window afresh.
+def _surely_new(batch: list[Kept], window: Ring | None) -> bool:
+    """Whether no trade is known, and none is so late that it starts the window afresh.
 
     That is so where sequence numbers rise from above the window's; most batches are such.
     """
-    sequence = 0 if window is None else window.highest_sequence
-    last_ms = batch[0].timestamp if window is None and batch else 0 if window is None else window.last_ms
+    if not batch:
+        return True
+    sequence, last_ms = (0, batch[0].timestamp) if window is None else (window.highest_sequence, window.last_ms)
     latest_ms = last_ms + WINDOW_IDLE_MS if last_ms else 0
     for trade in batch:
         if trade.sequence_number <= sequence or trade.timestamp > latest_ms:
@@ -107,7 +108,7 @@ class TradeWindows:
             kept(each, Side.UNKNOWN if quote is None else side_of(each.price, each.timestamp, quote)) for each in trades
         ]
         window = self._windows.get(symbol)
-        if follow(batch, window):
+        if _surely_new(batch, window):
             return self._extend(symbol, batch)
         return self._append_checked(symbol, batch)
 
@@ -239,22 +240,13 @@ class TradeWindows:
             window.extend(trades)
             if window.last_ms < self._none_before_ms:
                 self._none_before_ms = window.last_ms
-            self._fresh_rows(symbol, begin).extend(trades)
+            if symbol not in self._fresh:
+                self._fresh[symbol] = FreshRows(begin)
+            self._fresh[symbol].extend(trades)
             begin, newest = max(begin, window.first) // CHUNK_TRADES, (window.end - 1) // CHUNK_TRADES
-            dirty = self._dirty.get(symbol)
-            if dirty is None:
-                dirty = self._dirty[symbol] = set()
-            if begin == newest:
-                dirty.add(newest % CHUNK_SLOTS)
-            else:
-                dirty.update(chunk % CHUNK_SLOTS for chunk in range(begin, newest + 1))
+            touched = self._dirty.setdefault(symbol, set())
+            touched.update(chunk % CHUNK_SLOTS for chunk in range(begin, newest + 1))
         return len(trades)
-
-    def _fresh_rows(self, symbol: str, begin: int) -> FreshRows:
-        fresh = self._fresh.get(symbol)
-        if fresh is None:
-            fresh = self._fresh[symbol] = FreshRows(begin)
-        return fresh
 
     def _drop(self, symbol: str) -> None:
         if self._windows.pop(symbol, None) is not None:
