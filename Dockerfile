@@ -4,8 +4,7 @@ WORKDIR /page
 COPY app/gateway/page/package.json app/gateway/page/package-lock.json app/gateway/page/.npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY app/gateway/page ./
-# The build goes to ../static/build, beside the page's folder as in the repository.
-RUN mkdir -p /static && node build.mjs
+RUN node build.mjs
 
 FROM python:3.12-slim-bookworm AS build
 COPY --from=ghcr.io/astral-sh/uv:0.9 /uv /usr/local/bin/uv
@@ -22,7 +21,7 @@ COPY app app
 COPY agents agents
 COPY tables tables
 COPY producers producers
-COPY --from=page /static/build app/gateway/static/build
+COPY --from=page /page/built app/gateway/page/built
 # hadolint ignore=SC2086
 RUN uv sync --frozen --no-dev $LEFT_OUT
 
@@ -38,6 +37,6 @@ ENV PATH=/srv/tapereader/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTEC
 # By number: Kubernetes cannot tell by a name that it is not root.
 USER 10001:10001
 HEALTHCHECK --interval=15s --timeout=10s --start-period=120s --start-interval=3s --retries=4 \
-    CMD ["python", "-m", "app.container_health"]
+    CMD ["python", "-m", "app.observability.container_health"]
 ENTRYPOINT ["tapereader"]
 CMD ["--help"]

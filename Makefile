@@ -27,7 +27,7 @@ $(UV):
 setup: .venv/.ready ## install everything that is locked, Kafka's jars, the page
 	@.venv/bin/python -m app.local.fetch
 	@command -v npm >/dev/null || $(UV) sync --frozen --inexact --quiet --group page
-	@.venv/bin/python -m app.gateway.build_page
+	@.venv/bin/python -m app.gateway.page.build
 
 run: setup ## start the platform and print the address of the page
 	@.venv/bin/tapereader up
@@ -73,4 +73,4 @@ bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
 
 clean: ## remove what setup and runs made
 	rm -rf .venv .uv .tools .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf app/gateway/page/node_modules app/gateway/static/build
+	rm -rf app/gateway/page/node_modules app/gateway/page/built

@@ -12,7 +12,7 @@ from app import clock
 from app.main import app, settings
 from app.market.boards import Leaderboard, PartitionTops, ranked
 from app.market.ranking import BOARDS, merge_tops
-from app.tracing import MOST_LINKS
+from app.observability.tracing import MOST_LINKS
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 import tables
-from app import topics
+from app.kafka import topics
 from app.main import app
 from app.market.events import Quote
 from app.market.nbbo import Nbbo, fold_nbbo, newest_quotes

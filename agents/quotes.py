@@ -8,7 +8,8 @@ import msgspec
 import structlog
 
 import tables
-from app import clock, topics
+from app import clock
+from app.kafka import topics
 from app.main import app, settings
 from app.market.boards import PartitionTops, TopEntry
 from app.market.calendar import TradingCalendar

@@ -21,14 +21,15 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import structlog
 
-from app import topics, tracing
 from app.errors import SettingsError
-from app.kafka_access import KafkaAccess
+from app.kafka import topics
+from app.kafka.access import KafkaAccess
+from app.kafka.topics import TopicSpec
+from app.observability import tracing
 from app.settings import Settings
 from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
 from app.stream.dead_letters import DeadLetterWriter
 from app.stream.folded import Foldable, FoldedTable
-from app.topics import TopicSpec
 
 log = structlog.get_logger(__name__)
 GROUP = "tapereader.analyzers"
@@ -138,10 +139,10 @@ def run_analyzers(settings: Settings) -> None:
     from mode.loop import use
     from mode.worker import Worker
 
+    from app.kafka.admin import ensure_declared
     from app.stream.application import batched_app
     from app.stream.observed import WorkerHttp
     from app.stream.watchdog import Watchdog
-    from app.topic_admin import ensure_declared
 
     analyzers = discover(settings)
     if not analyzers:

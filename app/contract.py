@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-from app import __version__, topics
+from app import __version__
+from app.kafka import topics
+from app.kafka.topics import TopicSpec
 from app.market.daily_alerts import AlertRecord, RangeRow
 from app.market.events import Aggregate, LimitUpLimitDown, MinuteAggregate, Quote, Reference, Trade
 from app.market.halts import HaltState
@@ -19,7 +21,6 @@ from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
 from app.market.trade_tape import AllWindows, SymbolWindow
 from app.stream.dead_letters import DeadLetter
-from app.topics import TopicSpec
 
 
 class RankedRow(QuoteRow, frozen=True, kw_only=True):

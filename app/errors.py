@@ -27,7 +27,7 @@ class StartupError(TapereaderError):
 
 
 class TopicMismatch(TapereaderError):
-    """A topic on the broker is not as `app.topics` declares it."""
+    """A topic on the broker is not as `app.kafka.topics` declares it."""
 
 
 class StalledError(TapereaderError):

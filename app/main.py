@@ -12,9 +12,9 @@ from mode.loop import use as use_loop
 
 use_loop("uvloop")
 
-from app import tracing  # noqa: E402
 from app.errors import TapereaderError  # noqa: E402
-from app.kafka_access import KafkaAccess  # noqa: E402
+from app.kafka.access import KafkaAccess  # noqa: E402
+from app.observability import tracing  # noqa: E402
 from app.settings import Settings  # noqa: E402  (the loop's policy is set before anything makes one)
 from app.stream.application import batched_app  # noqa: E402
 
@@ -54,10 +54,10 @@ def run_worker(settings: Settings = settings) -> None:
     from mode.services import Service
     from mode.worker import Worker
 
+    from app.kafka.admin import check_topics
+    from app.kafka.topics import ALL_TOPICS
     from app.stream.observed import WorkerHttp
     from app.stream.watchdog import Watchdog
-    from app.topic_admin import check_topics
-    from app.topics import ALL_TOPICS
 
     class TopicCheck(Service):  # type: ignore[misc]
         """Ends a worker, with one sentence, whose topics are not as declared: before anything is read."""

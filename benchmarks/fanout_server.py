@@ -16,13 +16,13 @@ import psutil
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.gateway.access import Access
-from app.gateway.hub import Hub
-from app.gateway.session import SocketEndpoint
-from app.gateway.view import View
-from app.gateway.wire import FrameProtocol
+from app.gateway.access.access import Access
+from app.gateway.clients.session import SocketEndpoint
+from app.gateway.feeds.hub import Hub
+from app.gateway.protocol.wire import FrameProtocol
+from app.gateway.tables.view import View
+from app.kafka.topics import MARKET_QUOTES
 from app.settings import Settings
-from app.topics import MARKET_QUOTES
 from benchmarks.fanout_clients import MESSAGE_BYTES
 
 

@@ -20,8 +20,8 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
-from app import topics
-from app.topic_admin import ensure_topics
+from app.kafka import topics
+from app.kafka.admin import ensure_topics
 from producers.publisher import Publisher
 from producers.routing import Routed, route_event
 

@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from app.gateway.deltas import DeltaLog
-from app.gateway.filtering import compiled
-from app.gateway.scans import Market, Scan
-from app.gateway.view import View
+from app.gateway.feeds.deltas import DeltaLog
+from app.gateway.feeds.filtering import compiled
+from app.gateway.feeds.scans import Market, Scan
+from app.gateway.tables.view import View
+from app.kafka.topics import MARKET_QUOTES
 from app.market.filter_presets import PRESETS
 from app.market.rows import QuoteRow
-from app.topics import MARKET_QUOTES
 from benchmarks.record import keep
 
 #: Rows that change within a tick: 10,000 a second, and the whole market at once.

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from app.tracing import TRACE_HEADER
+from app.observability.tracing import TRACE_HEADER
 from benchmarks.broker import SYMBOLS, aggregate, broker, create_topics
 from benchmarks.record import keep
 
@@ -79,7 +79,7 @@ def one_run(kind: str, bootstrap: str, topic: str, records: int, partitions: int
 
 def run(kind: str, system: str, arguments: list[str]) -> None:
     """The process of one run."""
-    from app import tracing
+    from app.observability import tracing
     from app.settings import Settings
     from benchmarks.systems import SYSTEMS
 

@@ -19,8 +19,9 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import metrics, topics
+from app.kafka import topics
 from app.local.kafka import LocalKafka
+from app.observability import metrics
 from benchmarks.broker import aggregate, free_port
 from benchmarks.real_workers import real_workers
 from benchmarks.record import keep

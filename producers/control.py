@@ -4,18 +4,16 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
 
-from app import clock, metrics
-from app.meters import Meters, Reading
-from app.operations import Operations, served
+from app import clock
+from app.observability import metrics
+from app.observability.meters import Meters, Reading
+from app.observability.operations import Operations, served
 from producers.buffer import DROPPABLE
-
-if TYPE_CHECKING:
-    from producers.live import LiveProducer
+from producers.live import LiveProducer
 
 #: A channel: event type, dot, symbol or `*`.
 CHANNEL = re.compile(r"^(A|AM|T|Q|LULD|NOI|FMV)\.(\*|[A-Za-z0-9.:/_-]+)$")
@@ -23,7 +21,7 @@ CHANNEL = re.compile(r"^(A|AM|T|Q|LULD|NOI|FMV)\.(\*|[A-Za-z0-9.:/_-]+)$")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def health(producer: "LiveProducer") -> dict[str, object]:
+def health(producer: LiveProducer) -> dict[str, object]:
     """What GET /health answers."""
     connected = producer.feed is not None
     silent_s = None if producer.last_event_s is None else round(clock.wall_s() - producer.last_event_s, 1)
@@ -49,14 +47,14 @@ def health(producer: "LiveProducer") -> dict[str, object]:
     }
 
 
-def reasons(producer: "LiveProducer") -> list[str]:
+def reasons(producer: LiveProducer) -> list[str]:
     """Why the producer is not ready: it should bring events and has no connection. Empty: it is."""
     if producer.feed is not None or producer.market_open is False or not producer.wanted.is_set():
         return []
     return [f"not connected to {producer.url}: {producer.last_error or 'connecting'}"]
 
 
-def register(producer: "LiveProducer", meters: Meters) -> None:
+def register(producer: LiveProducer, meters: Meters) -> None:
     """Have the producer's counts read by those who ask for metrics."""
 
     def by_type(counts: Counter[str]) -> list[Reading]:
@@ -105,7 +103,7 @@ def _checked(channels: object) -> frozenset[str]:
 class Control:
     """The control's handlers and their routes."""
 
-    def __init__(self, producer: "LiveProducer") -> None:
+    def __init__(self, producer: LiveProducer) -> None:
         self._producer = producer
         self.operations = Operations(producer.settings, "producer", lambda: reasons(producer), lambda: health(producer))
         register(producer, self.operations.meters)
@@ -173,7 +171,7 @@ class Control:
 
 
 @asynccontextmanager
-async def serve_control(producer: "LiveProducer", port: int, host: str = "127.0.0.1") -> AsyncIterator[int]:
+async def serve_control(producer: LiveProducer, port: int, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """Serve the control while the context lasts; gives the port, which the machine chooses for 0.
 
     Raises `StartupError` when the port is taken.

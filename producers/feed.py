@@ -18,7 +18,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.errors import FeedError, LoginRefused
-from app.topics import MAX_MESSAGE_BYTES
+from app.kafka.topics import MAX_MESSAGE_BYTES
 from producers.routing import Status, route_frame
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""`tapereader produce`: the live feed -> the raw topics. One connection per account.
+"""The live feed -> the raw topics. One connection per account.
 
 The socket is not blocked by Kafka: what it brings waits in a bounded buffer from which a second
 task publishes. Any failure of the connection is answered by a new one after a pause that grows; a
@@ -7,21 +7,16 @@ refused key ends the process, since retrying does not help.
 
 import asyncio
 import contextlib
-import signal
 from collections import Counter
 from typing import Final
 
 import stamina
 import structlog
 
-from app import clock, tracing
+from app import clock
 from app.errors import FeedError, LoginRefused, SettingsError
-from app.kafka_access import KafkaAccess
 from app.settings import Settings, Source
-from app.topic_admin import ensure_declared
-from app.topics import DEAD_LETTERS, RAW_TOPICS
 from producers.buffer import EventBuffer
-from producers.control import serve_control
 from producers.feed import GOOD_STATUSES, Feed, open_feed
 from producers.market_status import MarketStatus
 from producers.publisher import Publisher
@@ -264,23 +259,3 @@ class LiveProducer:
             # A connection that has just ended is replaced by one that subscribes to them.
             with contextlib.suppress(FeedError):
                 await self.feed.hold(wanted)
-
-
-async def run(settings: Settings) -> None:
-    """Produce until SIGTERM or SIGINT. Raises `LoginRefused`, `SettingsError`, `StartupError`, `TopicMismatch`."""
-    feed_address(settings)
-    tracing.configure(settings, "producer")
-    async with Publisher(KafkaAccess.of(settings), settings.kafka_acks) as publisher:
-        await ensure_declared(settings, (*RAW_TOPICS, DEAD_LETTERS))
-        producer = LiveProducer(settings, publisher)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, producer.stopping.set)
-        try:
-            async with serve_control(producer, settings.control_port, settings.http_host):
-                await producer.run()
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-            tracing.close()
-            log.info("producer_stopped", sent=dict(publisher.sent), dropped=dict(producer.buffer.dropped))

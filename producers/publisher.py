@@ -21,10 +21,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 
-from app import clock, meters, metrics, tracing
+from app import clock
 from app.errors import StalledError, StartupError
-from app.kafka_access import COMPRESSION, Brokers, KafkaAccess
-from app.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
+from app.kafka.access import COMPRESSION, Brokers, KafkaAccess
+from app.kafka.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
+from app.observability import meters, metrics, tracing
 from producers.routing import Routed
 
 log = structlog.get_logger(__name__)

@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError
 
 from app import clock
 from app.errors import StalledError, StartupError
-from app.kafka_access import Brokers, KafkaAccess
-from app.topics import RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
+from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.topics import RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
 
 Progress = Callable[[int, int], None]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from app import clock
-from app.kafka_access import Brokers
+from app.kafka.access import Brokers
 from producers.publisher import Publisher
 from producers.replay_day import check_day
 from producers.tape_file import NextDay, TapeEvent, reference_events

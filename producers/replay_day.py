@@ -5,9 +5,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from app.errors import StartupError
-from app.kafka_access import Brokers, KafkaAccess
+from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.topics import LEADERBOARDS
 from app.market.calendar import TradingCalendar
-from app.topics import LEADERBOARDS
 
 #: How long the last boards are waited for (ms).
 READ_MS = 5_000

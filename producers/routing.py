@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from app.topics import DEAD_LETTERS, ROUTES, UNKNOWN
+from app.kafka.topics import DEAD_LETTERS, ROUTES, UNKNOWN
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):

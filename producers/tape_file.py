@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import zstandard
 
+from app.kafka.topics import DEAD_LETTERS, REFERENCE
 from app.market.events import Reference, epoch_ms
-from app.topics import DEAD_LETTERS, REFERENCE
 from producers.routing import DeadLetter, Routed, Status, dead_letter, route_event
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
-"""Every Faust topic and table, declared once from `app.topics`."""
+"""Every Faust topic and table, declared once from `app.kafka.topics`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from app import topics
+from app.kafka import topics
 from app.main import app, settings
 from app.market.boards import Leaderboard
 from app.market.daily_alerts import RangeRow

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.topic_admin import ensure_topics
-from app.topics import ALL_TOPICS
+from app.kafka.admin import ensure_topics
+from app.kafka.topics import ALL_TOPICS
 from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess, Tables
 

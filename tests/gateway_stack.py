@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaProducer
 
-from app.topics import LEADERBOARDS, MARKET_QUOTES, TopicSpec
+from app.kafka.topics import LEADERBOARDS, MARKET_QUOTES, TopicSpec
 from tests.conftest import free_port
 
 DAY = "2026-11-20"

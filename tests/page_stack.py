@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
-from app import topics
-from app.gateway import build_page
+from app.gateway.page.build import build as build_page
+from app.kafka import topics
+from app.kafka.admin import ensure_topics
 from app.market.trade_tape import TapePartition, WindowTrade
-from app.topic_admin import ensure_topics
 from tests.conftest import free_port
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables, quote_row
 
@@ -169,7 +169,7 @@ async def shot(page: Page, name: str) -> None:
 @pytest.fixture(scope="session")
 def built_page() -> None:
     """The page is built of the present sources."""
-    build_page.build()
+    build_page()
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,19 @@
 import contextlib
 from typing import Any, Self
 
-from app import clock, meters, metrics
-from app.gateway.access import Access
-from app.gateway.feeds import BOARDS, QUOTES, TABLES
-from app.gateway.hub import Hub
-from app.gateway.protocol import reply
-from app.gateway.reader import TableReader
-from app.gateway.tape import TapeFollower
-from app.gateway.telemetry import register
-from app.gateway.view import Record, View
-from app.kafka_access import KafkaAccess
+from app import clock
+from app.gateway.access.access import Access
+from app.gateway.feeds.hub import Hub
+from app.gateway.feeds.telemetry import register
+from app.gateway.protocol.feeds import BOARDS, QUOTES, TABLES
+from app.gateway.protocol.messages import reply
+from app.gateway.tables.reader import TableReader
+from app.gateway.tables.tape import TapeFollower
+from app.gateway.tables.view import Record, View
+from app.kafka.access import KafkaAccess
 from app.market.calendar import TradingCalendar
-from app.operations import Operations
+from app.observability import meters, metrics
+from app.observability.operations import Operations
 from app.settings import Settings
 
 #: How long clients get to take leave; Kubernetes and `up` allow more.
@@ -38,7 +39,7 @@ class Gateway:
         self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024)
         self._calendar = TradingCalendar.new_york()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
-        register(self, self.operations.meters)
+        register(self.operations.meters, self.hub, self.view, self.reader.read)
         self._latency = meters.distribution(metrics.DELIVERY_LATENCY)
         self._delivered_ns: int | None = None
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
-from app import tracing
 from app.errors import StartupError
-from app.gateway.api import create_api
 from app.gateway.gateway import Gateway
-from app.gateway.protocol import MAX_MESSAGE_BYTES
-from app.gateway.wire import FrameProtocol
+from app.gateway.http.api import create_api
+from app.gateway.protocol.messages import MAX_MESSAGE_BYTES
+from app.gateway.protocol.wire import FrameProtocol
+from app.observability import tracing
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from app import clock
 from app.errors import StartupError
+from app.kafka.topics import MAX_MESSAGE_BYTES
 from app.local.processes import ManagedProcess
-from app.topics import MAX_MESSAGE_BYTES
 
 KAFKA_COORDINATE = "org.apache.kafka:kafka_2.13:4.1.0"
 

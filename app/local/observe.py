@@ -14,8 +14,9 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
-from app import clock, topics
-from app.kafka_access import KafkaAccess
+from app import clock
+from app.kafka import topics
+from app.kafka.access import KafkaAccess
 from app.settings import Settings
 
 _IN = tuple(spec.name for spec in topics.RAW_TOPICS)

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from app import topics
+from app.kafka import topics
 from app.local.observe import Observation
 from app.local.processes import ManagedProcess
 

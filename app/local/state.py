@@ -12,7 +12,7 @@ import psutil
 
 from app import clock
 from app.errors import StartupError
-from app.running import STATE_FILE, read_state
+from app.observability.running import STATE_FILE, read_state
 
 __all__ = ["STATE_FILE", "down", "read_state", "readiness", "remove_state", "write_state"]
 

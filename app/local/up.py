@@ -15,8 +15,10 @@ from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 from rich.console import Console
 
-from app import clock, topics
+from app import clock
 from app.errors import StartupError
+from app.kafka import topics
+from app.kafka.admin import ensure_declared
 from app.local.kafka import LocalKafka
 from app.local.observe import Observation, Observer
 from app.local.preflight import check
@@ -25,7 +27,6 @@ from app.local.redis import LocalRedis
 from app.local.screen import Screen
 from app.local.state import remove_state, write_state
 from app.settings import Settings, Source
-from app.topic_admin import ensure_declared
 
 #: Lines of status on something that is not a terminal: one each so many seconds.
 PLAIN_INTERVAL_S = 10.0

@@ -9,7 +9,7 @@ from typing import Self
 from msgspec import Struct
 from opentelemetry.metrics import Counter, MeterProvider
 
-from app import meters, metrics
+from app.observability import meters, metrics
 from app.reference.records import Kind
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import faust
 
-from app.kafka_access import COMPRESSION, Brokers, KafkaAccess
+from app.kafka.access import COMPRESSION, Brokers, KafkaAccess
 from app.stream.partition import MAX_FLUSH_BYTES
 
 #: A batch is thousands of new objects that live as long as it: collecting after each 700, as Python does, took 40 %

@@ -7,7 +7,7 @@ newest record of a partition is never compacted away, so the newest offsets surv
 
 import msgspec
 
-from app.tracing import TRACE_HEADER
+from app.observability.tracing import TRACE_HEADER
 
 #: Name of the header.
 COVERS_HEADER = "covers"

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from app import tracing
 from app.errors import ForeignWriteError
+from app.observability import tracing
 from app.stream import internals
 from app.stream.dead_letters import DeadLetterWriter, Letter
 from app.stream.folding import Flush

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from app import clock, tracing
+from app import clock
 from app.errors import OversizedError
+from app.observability import tracing
 from app.stream.batches import RecordBatch
 from app.stream.instruments import received_ns
 from app.stream.partition import PartitionState, RecordBatchBuilder

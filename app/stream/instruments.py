@@ -3,9 +3,10 @@
 from collections import Counter
 from typing import Final
 
-from app import clock, meters, metrics
+from app import clock
+from app.kafka.topics import RECEIVED_NS_HEADER
+from app.observability import meters, metrics
 from app.stream.batches import RecordBatch
-from app.topics import RECEIVED_NS_HEADER
 
 #: Records that Kafka acknowledged, by topic, of this process.
 sent: Final[Counter[str]] = Counter()

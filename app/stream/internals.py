@@ -22,7 +22,7 @@ from typing import Any
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
 
-from app import tracing
+from app.observability import tracing
 from app.stream.batches import RecordBatch, Undecodable
 
 #: How soon records that back-pressure holds back are looked at again. Nothing wakes the reader when
@@ -163,4 +163,4 @@ def forget_recovered(app: Any, topic: str) -> None:
 
 def declared_topics(app: Any) -> list[Any]:
     """The topics that agents and tables have registered with Faust."""
-    return list(app.topics._topics)
+    return list(app.kafka.topics._topics)

@@ -8,9 +8,9 @@ from aiohttp import web
 from faust.types import TP
 from mode import Service
 
-from app import metrics
-from app.meters import Meters, Reading
-from app.operations import Operations, served
+from app.observability import metrics
+from app.observability.meters import Meters, Reading
+from app.observability.operations import Operations, served
 from app.settings import Settings
 from app.stream import instruments
 from app.stream.table import BatchedTable

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.errors import OversizedError
+from app.observability.tracing import TRACE_HEADER
 from app.stream import instruments, internals
-from app.tracing import TRACE_HEADER
 
 
 async def send_records(

@@ -15,8 +15,9 @@ import faust
 import structlog
 from faust.types import TP, EventT
 
-from app import clock, tracing
+from app import clock
 from app.errors import OversizedError, SkippedRecordsError, TapereaderError
+from app.observability import tracing
 from app.stream import covers, internals
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable

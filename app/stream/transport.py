@@ -14,8 +14,8 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from app import meters, metrics
-from app.distributions import Distribution
+from app.observability import meters, metrics
+from app.observability.distributions import Distribution
 from app.stream import instruments, internals
 from app.stream.batches import RecordBatch
 from app.stream.ledger import Ledger

@@ -14,7 +14,7 @@ from aiohttp import web
 from app import clock
 from app.errors import SettingsError, StartupError
 from app.market.calendar import NEW_YORK, TradingCalendar
-from app.operations import Operations
+from app.observability.operations import Operations
 from app.settings import Settings
 from producers.simulator.answers import Answers
 from producers.simulator.clock import VirtualClock

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from app import topics
+from app.kafka import topics
 from app.market.alerts import AlertRules
 from app.market.calendar import TradingCalendar
 from app.market.daily_alerts import RangeRow, fold_day, halt_records

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from app import topics
+from app.kafka import topics
+from app.kafka.admin import ensure_topics
 from app.market.trade_tape import TapePartition, tape_of
 from app.market.trade_windows import TradeWindows
-from app.topic_admin import ensure_topics
 from tests.consistency.harness import read_all
 from tests.consistency.market import RandomMarket
 from tests.eventually import eventually
-from tests.integration.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
+from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
 
 ROUNDS = int(os.environ.get("DIFFERENTIAL_ROUNDS", "5"))
 EVENTS_PER_ROUND = 4000

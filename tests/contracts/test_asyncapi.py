@@ -7,10 +7,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from app import contract, topics
-from app.gateway import rest, routes_tables
+from app import contract
+from app.gateway.http import rest
+from app.gateway.http import tables as routes_tables
+from app.kafka import topics
+from app.kafka.topics import TopicSpec
 from app.market import halts
-from app.topics import TopicSpec
 from producers.simulator.luld import HALT_CODES
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from app import __version__
-from app.cli import GROUPS, cli
-from app.container_health import address
+from app.commands import GROUPS, cli
+from app.kafka.topics import MAX_MESSAGE_BYTES
 from app.local.kafka import KAFKA_COORDINATE
+from app.observability.container_health import address
 from app.settings import PREFIX, Settings, Source
-from app.topics import MAX_MESSAGE_BYTES
 from producers.live import feed_address
 from tests.chart_rendering import CHART
 
@@ -205,7 +205,7 @@ def test_the_image_runs_as_a_number_that_is_not_root_and_has_a_health_check() ->
     told = dict(last)
     values = rendered_user()
     assert told["USER"] == f"{values}:{values}"
-    assert '"app.container_health"' in told["HEALTHCHECK"]
+    assert '"app.observability.container_health"' in told["HEALTHCHECK"]
     assert told["ENTRYPOINT"] == '["tapereader"]'
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from app import __version__
-from app.topics import ALL_TOPICS
+from app.kafka.topics import ALL_TOPICS
 from tests.chart_rendering import CHART, EXAMPLES, example, helm, needs_chart_tools, rendered, template, tool
 from tests.chart_tools import write_readme
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.topics import RAW_TOPICS, UNKNOWN
+from app.kafka.topics import RAW_TOPICS, UNKNOWN
 from tests.chart_rendering import EXAMPLES, IMAGE, containers, needs_chart_tools, pods, rendered, template, tool
 from tests.chart_tools import CRDS
 

@@ -10,10 +10,10 @@ import yaml
 from pydantic import SecretStr
 from typer.main import get_command
 
-from app.cli import cli
-from app.gateway.access import Access
-from app.gateway.api import create_api
-from app.operations import Operations
+from app.commands import cli
+from app.gateway.access.access import Access
+from app.gateway.http.api import create_api
+from app.observability.operations import Operations
 from app.reference.rest import endpoint
 from app.settings import PREFIX, Settings, Source
 from producers.live import feed_address

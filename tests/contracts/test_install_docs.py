@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from app.cli import cli
+from app.commands import cli
 from app.settings import Settings
 from tests.chart_rendering import CHART, EXAMPLES, containers, helm, needs_chart_tools, rendered
 from tests.contracts.test_containers import PLATFORM, WITH_KAFKA

@@ -9,10 +9,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import metrics, metrics_document
-from app.gateway.protocol import Close
-from app.meters import Meters, distribution
-from app.metrics import Kind, Metric
+from app.gateway.protocol.messages import Close
+from app.observability import document as metrics_document
+from app.observability import metrics
+from app.observability.meters import Meters, distribution
+from app.observability.metrics import Kind, Metric
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def expressions(node: Any) -> list[str]:
 
 
 def test_the_document_is_what_the_declarations_make() -> None:
-    """Made anew by `python -m app.metrics_document docs/metrics.md`."""
+    """Made anew by `python -m app.observability.document docs/metrics.md`."""
     assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == metrics_document.render()
 
 

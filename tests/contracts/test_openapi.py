@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.gateway.api import create_api
+from app.gateway.http.api import create_api
 from app.settings import Settings
 
 DOCUMENT = create_api(Settings.load()).openapi()

@@ -7,19 +7,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app import topics
 from app.analyzers import Analyzer, discover, table_of
 from app.errors import SettingsError
+from app.kafka import topics
+from app.kafka.admin import ensure_topics
 from app.market.events import Quote, Trade
 from app.market.trade_tape import tape_of
 from app.market.trade_windows import TradeWindows
 from app.settings import Settings
-from app.topic_admin import ensure_topics
 from examples import own_windows, wide_spreads
 from producers.replay import replay
 from producers.tape_file import open_lines
 from tests.eventually import eventually
-from tests.integration.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
+from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
 
 PLACES = ("examples.wide_spreads:analyzer", "examples.own_windows:analyzer")
 NAME = "us-equities-2013-10-09.ndjson.gz"

@@ -1,8 +1,8 @@
-// Bundles the page into ../static/build; `python -m app.gateway.build_page` calls it.
+// Bundles the page into built; `python -m app.gateway.page.build` calls it.
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { build } from "esbuild";
 
-const target = process.env.PAGE_OUT ?? "../static/build";
+const target = process.env.PAGE_OUT ?? "built";
 await rm(target, { recursive: true, force: true });
 await mkdir(target, { recursive: true });
 await build({

@@ -1,0 +1,257 @@
+"""`tapereader`: the command line."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from app import __version__
+from app.commands.capacity import capacity as print_capacity
+from app.commands.console import DataDir, KafkaPort, configured, err, errors, out, progress, run
+from app.settings import Settings, Source
+
+#: Groups of commands, imported when they are asked for: the others should not wait for them.
+GROUPS = {
+    "config": "app.commands.config:config_app",
+    "topics": "app.commands.topics:topics_app",
+    "cache": "app.commands.cache:cache_app",
+    "watch": "app.commands.watch:watch_app",
+    "get": "app.commands.watch:get_app",
+    "contract": "app.commands.contract:contract_app",
+    "dead-letters": "app.commands.dead_letters:dead_letters_app",
+}
+
+
+class _Root(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *GROUPS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        module, name = GROUPS[cmd_name].split(":")
+        command = get_command(getattr(import_module(module), name))
+        command.name = cmd_name
+        return command
+
+
+cli = typer.Typer(
+    cls=_Root,
+    name="tapereader",
+    help="Live scanners over the US-equities tape: Faust on Kafka, widgets over WebSocket.\n\n"
+    "`tapereader up` starts everything on this machine and prints the address of the page. Without an API key "
+    "the events come from a simulated market. Every switch is also an environment variable: "
+    "`tapereader config doc` lists them.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+RedisPort = Annotated[int | None, typer.Option(help="Port of the Redis that `up` starts.")]
+HttpPort = Annotated[int | None, typer.Option(help="Port of the page, REST and WebSocket.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"tapereader {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command()
+def up(
+    ctx: typer.Context,
+    data_dir: DataDir = None,
+    kafka_port: KafkaPort = None,
+    redis_port: RedisPort = None,
+    http_port: HttpPort = None,
+    control_port: Annotated[int | None, typer.Option(help="Port of the producer's HTTP control.")] = None,
+    simulator_port: Annotated[int | None, typer.Option(help="Port of the simulator.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of worker processes.")] = None,
+    partitions: Annotated[int | None, typer.Option(help="Partitions of every topic.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Where events come from.")] = None,
+    symbols: Annotated[int | None, typer.Option(help="Symbols of the simulated market, at most 12,000.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Speed of the simulated market's clock.")] = None,
+    browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the page.")] = None,
+) -> None:
+    """Start the whole platform on this machine: Kafka, Redis, source, workers, gateway.
+
+    Ctrl-C stops all of it; a second `up` goes on with the same data.
+
+    Examples: `tapereader up`, `tapereader up --source none` (for a replay), `tapereader up --speed 60`,
+    `KAFKA_BOOTSTRAP_SERVERS=kafka:9092 tapereader up` (a Kafka of your own).
+    """
+    from app.local.up import Up
+
+    run(lambda settings: Up(settings).run(), **ctx.params)
+
+
+@cli.command()
+def down(data_dir: DataDir = None) -> None:
+    """Stop a running `tapereader up`."""
+    from app.local.state import down as stop
+
+    with errors():
+        settings = Settings.load(data_dir=data_dir)
+        if stop(settings.data_dir):
+            out.print("stopped")
+        else:
+            out.print(f"nothing runs on {settings.data_dir.resolve()}")
+
+
+@cli.command()
+def status(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
+    from app.local.state import read_state, readiness
+
+    with errors():
+        settings = Settings.load(data_dir=data_dir)
+        state = read_state(settings.data_dir)
+        if state is None:
+            err.print(f"nothing runs on {settings.data_dir.resolve()}; start it by `tapereader up`")
+            raise typer.Exit(3)
+        if as_json:
+            sys.stdout.write(json.dumps(state, indent=1) + "\n")
+            return
+        table = Table(show_header=False, box=None)
+        for name, value in state.items():
+            if name == "processes":
+                for process in value:
+                    state_text = readiness(process) if process["alive"] else "ended"
+                    table.add_row(
+                        process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts"
+                    )
+            elif name not in ("ends", "started_at"):
+                table.add_row(name.replace("_", " "), "-" if value is None else str(value))
+        out.print(table)
+
+
+@cli.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Look at this machine: is everything there that the platform needs?"""
+    from app.local.doctor import examine
+
+    with errors():
+        marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
+        failed = False
+        for finding in examine(Settings.load(data_dir=data_dir)):
+            failed |= finding.level == "fail"
+            out.print(f"{marks[finding.level]} {finding.subject:<16} {finding.text}", highlight=False)
+        if failed:
+            raise typer.Exit(1)
+
+
+@cli.command()
+def simulate() -> None:
+    """Serve a simulated market: Massive's WebSocket and REST protocols on one port."""
+    from producers.simulator import serve
+
+    run(serve)
+
+
+@cli.command()
+def produce() -> None:
+    """Bring the live feed into the raw topics (one process per Massive account)."""
+    from producers.produce import run as bring
+
+    run(bring)
+
+
+@cli.command()
+def worker() -> None:
+    """Run one worker; start more for more partitions at a time. Same as `faust -A app.main worker`."""
+    with errors():
+        configured()
+        from app.main import run_worker
+
+        run_worker()
+
+
+@cli.command()
+def gateway() -> None:
+    """Serve the page, REST and WebSocket."""
+    with errors():
+        from app.gateway.server import run as serve
+
+        serve(configured())
+
+
+@cli.command()
+def record(
+    file: Annotated[Path, typer.Argument(help="File to write, such as today.ndjson.zst.")],
+    kafka_port: KafkaPort = None,
+) -> None:
+    """Write what the raw topics hold into a compressed file that `replay` plays."""
+    from app.kafka.access import KafkaAccess
+    from producers.record import record as write
+
+    async def job(settings: Settings) -> None:
+        with progress("recording") as advance:
+            count = await write(KafkaAccess.of(settings), file, progress=advance)
+        out.print(f"{count:,} events in {file}")
+
+    run(job, kafka_port=kafka_port)
+
+
+@cli.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Recorded file, or JSON lines of Massive events (.gz, .zst).")],
+    speed: Annotated[str, typer.Option(help="1, 10, … times the tape's own pace, or max.")] = "1",
+    reference: Annotated[Path | None, typer.Option(help="JSON file with the previous day of each symbol.")] = None,
+    kafka_port: KafkaPort = None,
+) -> None:
+    """Play a file into the raw topics, in event-time order.
+
+    Example: `tapereader up --source none` in one terminal, and in another
+    `tapereader replay tape.ndjson.gz --speed max --reference reference.json`.
+    """
+    from app.kafka.access import KafkaAccess
+    from producers.replay import replay as play
+
+    async def job(settings: Settings) -> None:
+        with progress("replaying") as advance:
+            sent = await play(
+                KafkaAccess.of(settings), file, speed=_speed(speed), reference=reference, progress=advance
+            )
+        out.print("  ".join(f"{name} {count:,}" for name, count in sorted(sent.items())))
+
+    run(job, kafka_port=kafka_port)
+
+
+cli.command("capacity")(print_capacity)
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise typer.BadParameter(f"--speed {text}: expected a number above 0, or max")
+    return value
+
+
+def main() -> None:
+    """Entry point."""
+    # Named here: as `python -m app` it would call itself that in its help.
+    cli(prog_name="tapereader")

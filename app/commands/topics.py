@@ -1,0 +1,132 @@
+"""`tapereader topics list|create|check|backup|restore|repartition|delete`: the Kafka topics."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from app.commands.console import KafkaPort, out, progress, run
+from app.kafka.access import KafkaAccess
+from app.kafka.admin import check_topics, ensure_declared
+from app.kafka.backup import backup, delete, repartition, restore
+from app.kafka.topics import ALL_TOPICS, TopicSpec
+from app.settings import Settings
+
+topics_app = typer.Typer(
+    help="List, create and check the Kafka topics; back their tables up; give them more partitions.",
+    no_args_is_help=True,
+)
+
+
+@topics_app.command("list")
+def topics_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the broker's settings.")] = False,
+) -> None:
+    """The topics that the platform uses."""
+    if as_json:
+        sys.stdout.write(json.dumps([_described(spec) for spec in ALL_TOPICS], indent=2) + "\n")
+        return
+    table = Table("topic", "key", "cleanup", "what", box=None, header_style="bold")
+    for spec in ALL_TOPICS:
+        table.add_row(spec.name, spec.key, spec.cleanup, spec.describes)
+    out.print(table)
+
+
+def _described(spec: TopicSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "key": spec.key,
+        "describes": spec.describes,
+        "single_partition": spec.single_partition,
+        "config": dict(spec.config()),
+    }
+
+
+@topics_app.command("create")
+def topics_create(kafka_port: KafkaPort = None) -> None:
+    """Create the topics that are missing and check the others."""
+
+    async def job(settings: Settings) -> None:
+        made = await ensure_declared(settings, ALL_TOPICS)
+        out.print(f"{len(made)} made, {len(ALL_TOPICS) - len(made)} there already")
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("check")
+def topics_check(kafka_port: KafkaPort = None) -> None:
+    """Check that every topic is there and as declared; the exit code is 1 when one is not."""
+
+    async def job(settings: Settings) -> None:
+        await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
+        out.print(f"{len(ALL_TOPICS)} topics are as declared")
+
+    run(job, kafka_port=kafka_port)
+
+
+BackupFile = Annotated[Path, typer.Argument(help="File of rows, such as tables.ndjson.zst.")]
+
+
+def _told(counts: dict[str, int]) -> str:
+    return "  ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+@topics_app.command("backup")
+def topics_backup(file: BackupFile, kafka_port: KafkaPort = None) -> None:
+    """Write the rows of every table into a compressed file; what runs may go on running."""
+
+    async def job(settings: Settings) -> None:
+        with progress("backing up") as advance:
+            counts = await backup(settings, file, advance)
+        out.print(f"{sum(counts.values()):,} rows in {file}: {_told(counts)}", soft_wrap=True)
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("restore")
+def topics_restore(file: BackupFile, kafka_port: KafkaPort = None) -> None:
+    """Write a backup's rows into empty tables; makes the topics that are missing."""
+
+    async def job(settings: Settings) -> None:
+        with progress("restoring") as advance:
+            counts = await restore(settings, file, advance)
+        out.print(f"{sum(counts.values()):,} rows from {file}: {_told(counts)}", soft_wrap=True)
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("repartition")
+def topics_repartition(
+    file: BackupFile,
+    to: Annotated[int, typer.Option(min=1, max=512, help="Partitions of every topic from now on.")],
+    kafka_port: KafkaPort = None,
+) -> None:
+    """Give every topic another number of partitions and keep the tables; raw events are not kept.
+
+    Producer and workers must be stopped, with every event processed. The rows go into FILE first.
+    Then set TAPEREADER_PARTITIONS to the new number everywhere and start again.
+    """
+
+    async def job(settings: Settings) -> None:
+        counts = await repartition(settings, to, file)
+        out.print(f"{sum(counts.values()):,} rows in {to} partitions: {_told(counts)}", soft_wrap=True)
+        out.print(f"set TAPEREADER_PARTITIONS={to} everywhere, then start the workers and the producer")
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("delete")
+def topics_delete(
+    yes: Annotated[bool, typer.Option("--yes", help="Really.")] = False, kafka_port: KafkaPort = None
+) -> None:
+    """Delete every topic of the platform with all that is in it; workers must be stopped."""
+    if not yes:
+        raise typer.BadParameter("this deletes every table and every event; say --yes where that is meant")
+
+    async def job(settings: Settings) -> None:
+        out.print(f"{await delete(settings)} topics deleted")
+
+    run(job, kafka_port=kafka_port)

@@ -1,0 +1,1 @@
+"""Who may: keys, tokens, sign-in by a provider, and the identity that they end in."""

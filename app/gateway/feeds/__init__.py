@@ -1,0 +1,1 @@
+"""What clients follow: hub, channels, scans, deltas, and the queue of a client."""

@@ -1,0 +1,135 @@
+"""What operators see and do: processes, lag, the producer's subscriptions, dead letters."""
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
+
+from app.gateway.protocol.problems import Problem
+from app.kafka import topics
+from app.kafka.access import KafkaAccess
+from app.observability.running import read_state
+from app.settings import Settings
+from app.stream.dead_letters import DeadLetter
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_S = 10.0
+
+
+class Operator:
+    """The platform's controls, of this machine's `up` and of its producer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._control_url = settings.gateway_control_url or f"http://127.0.0.1:{settings.control_port}"
+        self._letter = msgspec.json.Decoder(DeadLetter)
+
+    def processes(self) -> dict[str, Any]:
+        """What `tapereader up` runs on this machine; `running` is false where none does, as in a cluster."""
+        state = read_state(self._settings.data_dir)
+        if state is None:
+            return {"running": False, "processes": []}
+        return {"running": True, **{name: value for name, value in state.items() if name != "ends"}}
+
+    def restart(self, name: str) -> dict[str, Any]:
+        """Ask a worker to end; `up` starts it again. Raises `Problem`: there is none of that name here."""
+        processes = self.processes()["processes"]
+        workers = {each["name"]: each for each in processes if each["name"].startswith("worker") and each["pid"]}
+        if name not in workers:
+            known = ", ".join(sorted(workers)) or "none"
+            raise Problem(404, "unknown-worker", f"no worker {name!r} runs by `tapereader up` here; there are: {known}")
+        try:
+            os.kill(int(workers[name]["pid"]), signal.SIGTERM)
+        except ProcessLookupError:
+            raise Problem(409, "worker-ended", f"{name} has just ended; it is started again") from None
+        log.info("worker_restart_asked", worker=name, pid=workers[name]["pid"])
+        return {"worker": name, "restarting": True}
+
+    async def lag(self) -> dict[str, Any]:
+        """How many records of each topic the workers have still to read, by the group's commits; none before those."""
+        access = KafkaAccess.of(self._settings)
+        admin = AIOKafkaAdminClient(**access.options())
+        consumer = AIOKafkaConsumer(**access.options("operator"), enable_auto_commit=False)
+        try:
+            await admin.start()
+            await consumer.start()
+            committed = await _committed(admin, self._settings.app_id)
+            ends = await consumer.end_offsets(list(committed)) if committed else {}
+        finally:
+            await consumer.stop()
+            await admin.close()
+        lags: dict[str, int] = {}
+        for part, end in ends.items():
+            lags[part.topic] = lags.get(part.topic, 0) + max(0, end - max(0, committed[part].offset))
+        return {"group": self._settings.app_id, "lag": sum(lags.values()), "topics": dict(sorted(lags.items()))}
+
+    async def dead_letters(self, limit: int) -> list[dict[str, Any]]:
+        """The newest dead letters, newest first."""
+        access = KafkaAccess.of(self._settings)
+        admin = AIOKafkaAdminClient(**access.options())
+        consumer = AIOKafkaConsumer(**access.options("operator"), enable_auto_commit=False)
+        try:
+            await admin.start()
+            await consumer.start()
+            (topic,) = await admin.describe_topics([topics.DEAD_LETTERS.name])
+            parts = [TopicPartition(topic["topic"], each["partition"]) for each in topic["partitions"]]
+            newest = await self._newest(consumer, parts, limit)
+        finally:
+            await consumer.stop()
+            await admin.close()
+        newest.sort(key=lambda record: record.timestamp, reverse=True)
+        return [self._shown(record) for record in newest[:limit]]
+
+    async def _newest(self, consumer: AIOKafkaConsumer, parts: list[TopicPartition], limit: int) -> list[Any]:
+        """The last records of each partition, as many as `limit` of each."""
+        consumer.assign(parts)
+        begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
+        for part in parts:
+            consumer.seek(part, max(begins[part], ends[part] - limit))
+        newest: list[Any] = []
+        while any([await consumer.position(part) < ends[part] for part in parts]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                newest += records
+        return newest
+
+    async def producer(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """A request to the producer's control. Raises `Problem` (502) where it does not answer."""
+        try:
+            async with httpx.AsyncClient(timeout=TIMEOUT_S) as http:
+                answer = await http.request(method, f"{self._control_url}{path}", content=body)
+        except httpx.HTTPError as error:
+            detail = f"the producer's control at {self._control_url} does not answer: {type(error).__name__}"
+            raise Problem(502, "producer-unavailable", detail) from None
+        return answer.status_code, answer.content
+
+    def _shown(self, record: Any) -> dict[str, Any]:
+        shown = {
+            "time_ms": record.timestamp,
+            "key": None if record.key is None else record.key.decode("utf-8", "replace"),
+        }
+        try:
+            letter: dict[str, Any] = msgspec.to_builtins(self._letter.decode(record.value or b""))
+        except msgspec.DecodeError as error:
+            letter = {"reason": f"not a dead letter: {error}"}
+        return shown | letter
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, Any]:
+    """A group's commits; a broker that has never had a group has no coordinator yet, and no commits."""
+    try:
+        found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group)
+    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+        return {}
+    return found

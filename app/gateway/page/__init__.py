@@ -1,0 +1,1 @@
+"""The page: TypeScript, and what builds it."""

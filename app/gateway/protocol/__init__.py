@@ -1,0 +1,1 @@
+"""What goes over the wire: messages, frames, names of feeds, problems."""

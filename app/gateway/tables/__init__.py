@@ -1,0 +1,1 @@
+"""What the gateway knows: the public tables, read from their topics."""

@@ -1,0 +1,138 @@
+"""Feeds that are lists over a table's records: what is halted now, the newest alerts."""
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from app.gateway.protocol.feeds import HALTS, PublicTable
+from app.gateway.tables.documents import array
+from app.gateway.tables.ranges import Alert, alert_of, extreme_of
+
+#: Alerts that the gateway answers from; a busy day has a few thousand.
+KEPT_ALERTS = 10_000
+#: Entries of `alerts:latest`, and of the lists of new highs and lows.
+LATEST_ALERTS, EXTREME_ALERTS = 200, 1000
+#: New highs and lows are listed this long (ms of event time) before the newest of them.
+EXTREMES_FOR_MS = 8 * 3_600_000
+
+
+class NewestAlerts:
+    """The newest alerts, each key once, in any order of arrival and with any repetitions the same."""
+
+    def __init__(self, kept: int, for_ms: int | None = None) -> None:
+        self._kept, self._for_ms = kept, for_ms
+        self._order: list[tuple[int, str]] = []
+        self._alerts: dict[str, tuple[Alert, bytes]] = {}
+
+    def add(self, alert: Alert, entry: bytes) -> bool:
+        """Take in an alert and what is listed for it; whether the list is another now."""
+        if alert.key in self._alerts:
+            return False
+        place = (alert.timestamp, alert.key)
+        insort(self._order, place)
+        self._alerts[alert.key] = (alert, entry)
+        oldest_ms = self._order[-1][0] - self._for_ms if self._for_ms is not None else None
+        surplus = max(0, len(self._order) - self._kept)
+        while oldest_ms is not None and self._order[surplus][0] < oldest_ms:
+            surplus += 1
+        for _, key in self._order[:surplus]:
+            del self._alerts[key]
+        del self._order[:surplus]
+        return alert.key in self._alerts
+
+    def newest(self) -> Iterator[tuple[Alert, bytes]]:
+        """The alerts and their entries, newest first; of one time, by key."""
+        return (self._alerts[key] for _, key in reversed(self._order))
+
+
+class Listing:
+    """A feed whose document is a list; it is always there, if empty.
+
+    It has the face of a record: `value` and `document()` are the list's JSON, `version` counts its states.
+    """
+
+    def __init__(self, feed: str, table: PublicTable, entries: Callable[[], Iterable[bytes]]) -> None:
+        self.feed, self.key, self.table = feed, feed, table
+        self._entries = entries
+        self._value: bytes | None = None
+        self.version = 0
+
+    @property
+    def value(self) -> bytes:
+        """The list as JSON, made when someone asks for it."""
+        if self._value is None:
+            self._value = array(self._entries())
+        return self._value
+
+    def document(self) -> bytes:
+        """The list as JSON."""
+        return self.value
+
+    def changed(self) -> "Listing":
+        """Count a new state."""
+        self.version += 1
+        self._value = None
+        return self
+
+
+class _Halted(msgspec.Struct):
+    symbol: str
+    halted_since: int | None = None
+
+
+_halted = msgspec.json.Decoder(_Halted)
+
+
+class HaltedNow:
+    """The symbols that are halted, the newest halt first."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, tuple[int, bytes]] = {}
+        self.listing = Listing("scanners:halted", HALTS, self._entries)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self, key: bytes, value: bytes | None) -> list[Listing]:
+        """A record of the halts; the lists that it changes. Raises `msgspec.DecodeError`: not a halt's state."""
+        since = None if value is None else _halted.decode(value).halted_since
+        before = self._rows.pop(key, None)
+        if since is not None and value is not None:
+            self._rows[key] = (since, value)
+        return [self.listing] if self._rows.get(key) != before else []
+
+    def _entries(self) -> Iterator[bytes]:
+        ordered = sorted(self._rows.items(), key=lambda item: (-item[1][0], item[0]))
+        return (row for _, (_, row) in ordered)
+
+
+class AlertLists:
+    """The newest alerts of all kinds, and those of new highs and of new lows."""
+
+    def __init__(self, alerts: PublicTable) -> None:
+        self.all = NewestAlerts(KEPT_ALERTS)
+        self._extremes = {kind: NewestAlerts(EXTREME_ALERTS, EXTREMES_FOR_MS) for kind in ("new_high", "new_low")}
+        self.latest = Listing("alerts:latest", alerts, lambda: _entries(self.all, LATEST_ALERTS))
+        highs, lows = self._extremes["new_high"], self._extremes["new_low"]
+        self._listings = {
+            "new_high": Listing("daily_range_hod_alert", alerts, lambda: _entries(highs)),
+            "new_low": Listing("daily_range_lod_alert", alerts, lambda: _entries(lows)),
+        }
+        self.listings = (self.latest, *self._listings.values())
+
+    def take(self, key: bytes, value: bytes | None) -> list[Listing]:
+        """A record of the alerts; the lists that it changes. Raises `msgspec.DecodeError`: not an alert."""
+        if value is None:
+            return []
+        alert = alert_of(value)
+        changed = [self.latest] if self.all.add(alert, value) else []
+        extremes = self._extremes.get(alert.kind)
+        if extremes is not None and extremes.add(alert, extreme_of(alert)):
+            changed.append(self._listings[alert.kind])
+        return changed
+
+
+def _entries(alerts: NewestAlerts, limit: int | None = None) -> Iterator[bytes]:
+    return (entry for _, entry in islice(alerts.newest(), limit))

@@ -1,0 +1,224 @@
+"""The public tables in memory, as bytes: what a gateway knows.
+
+Rows are kept as Kafka has them and are not decoded until someone asks for a part of one, so that
+taking in a row costs a dictionary entry.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from app import clock
+from app.gateway.protocol.feeds import ALERTS, BOARDS, DAILY_RANGES, HALTS, QUOTES, TABLES, PublicTable, board_record
+from app.gateway.tables.lists import AlertLists, HaltedNow, Listing
+from app.gateway.tables.ranges import joined_range
+
+
+class Record(Protocol):
+    """What a feed stands for: a key of a public table, or a list over one.
+
+    `version` rises by one with every change, over deletions too, and starts afresh with the process.
+    """
+
+    @property
+    def feed(self) -> str:
+        """The feed's name."""
+
+    @property
+    def key(self) -> str:
+        """The key in the table; of a list, the feed's name."""
+
+    @property
+    def table(self) -> PublicTable:
+        """The table that it is of."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The newest value as Kafka has it, None where it is deleted."""
+
+    @property
+    def version(self) -> int:
+        """How often it changed."""
+
+    def document(self) -> bytes:
+        """The feed's document as JSON: `null` where the key is deleted."""
+
+
+class TableRecord:
+    """A key of a public table with its newest value."""
+
+    __slots__ = ("feed", "key", "table", "value", "version")
+
+    def __init__(self, table: PublicTable, key: str) -> None:
+        self.table, self.key, self.feed = table, key, table.feed(key)
+        self.value: bytes | None = None
+        self.version = 0
+
+    def document(self) -> bytes:
+        """The feed's document as JSON: `null` where the key is deleted."""
+        return b"null" if self.value is None else self.table.document(self.value)
+
+
+class RangeRecord(TableRecord):
+    """A symbol's daily range; its document has the fields of the symbol's quote, too."""
+
+    __slots__ = ("_quotes",)
+
+    def __init__(self, table: PublicTable, key: str, quotes: dict[bytes, TableRecord]) -> None:
+        super().__init__(table, key)
+        self._quotes = quotes
+
+    def document(self) -> bytes:
+        """The quote's fields and the six extremes."""
+        if self.value is None:
+            return b"null"
+        quote = self._quotes.get(self.key.encode())
+        return joined_range(self.value, None if quote is None else quote.value)
+
+
+class _Times(msgspec.Struct):
+    """The times of a quote row."""
+
+    end_timestamp: int | None = None
+    received_ns: int | None = None
+
+
+class View:
+    """All public tables; `apply` takes in records, everything else reads.
+
+    `epoch` names this copy: versions of one epoch can be compared with each other only.
+    """
+
+    def __init__(self, tables: Sequence[PublicTable] = TABLES) -> None:
+        self.epoch = f"{clock.wall_ns():x}"
+        self.records_read = 0
+        self.bad_records = 0
+        self.newest_event_ms: int | None = None
+        self.newest_received_ns: int | None = None
+        self._records: dict[str, dict[bytes, TableRecord]] = {table.topic.name: {} for table in tables}
+        self._tables = {table.topic.name: table for table in tables}
+        self._live = {table.topic.name: 0 for table in tables}
+        self._sorted: dict[str, list[TableRecord]] = {}
+        self._times = msgspec.json.Decoder(_Times)
+        self.halted, self.alerts = HaltedNow(), AlertLists(ALERTS)
+        self._lists = {HALTS.topic.name: self.halted.take, ALERTS.topic.name: self.alerts.take}
+        self._listings = (self.halted.listing, *self.alerts.listings)
+        self._feeds: dict[str, Record] = {listing.feed: listing for listing in self._listings}
+
+    def apply(self, topic: str, pairs: Iterable[tuple[bytes | None, bytes | None]]) -> list[Record]:
+        """Take in keys and values (None deletes) of a topic; what changed, each once."""
+        records, table = self._records[topic], self._tables[topic]
+        changed: dict[bytes, TableRecord] = {}
+        listings: dict[str, Listing] = {}
+        into_lists = self._lists.get(topic)
+        count, live = 0, self._live[topic]
+        for key, value in pairs:
+            count += 1
+            if key is None:
+                self.bad_records += 1
+                continue
+            if into_lists is not None:
+                self._list(into_lists, key, value, listings)
+            record = records.get(key)
+            if record is None:
+                if value is None:
+                    continue
+                record = self._new(table, records, key)
+            if record.value is None or value is None:
+                live += (value is not None) - (record.value is not None)
+                self._sorted.pop(topic, None)
+            record.value = value
+            changed[key] = record
+        self._live[topic] = live
+        self.records_read += count
+        good = self._checked(table, changed)
+        return [*good, *(listing.changed() for listing in listings.values())]
+
+    def find(self, feed: str) -> Record | None:
+        """The record behind a feed, None where there is none or it is deleted."""
+        record = self._feeds.get(feed)
+        return record if record is not None and record.value is not None else None
+
+    def get(self, table: PublicTable, key: str) -> TableRecord | None:
+        """The record of a table's key, None where there is none or it is deleted."""
+        record = self._records[table.topic.name].get(key.encode())
+        return record if record is not None and record.value is not None else None
+
+    def rows(self, table: PublicTable) -> list[TableRecord]:
+        """The records of a table by key, without the deleted ones."""
+        name = table.topic.name
+        if name not in self._sorted:
+            alive = (record for record in self._records[name].values() if record.value is not None)
+            self._sorted[name] = sorted(alive, key=lambda record: record.key)
+        return self._sorted[name]
+
+    def matching(self, matches: Callable[[str], bool]) -> list[Record]:
+        """What a pattern stands for, by table and key, then the lists."""
+        found: list[Record] = [
+            record for name in self._tables for record in self.rows(self._tables[name]) if matches(record.feed)
+        ]
+        return [*found, *(listing for listing in self._listings if matches(listing.feed))]
+
+    def count(self, table: PublicTable) -> int:
+        """How many keys a table has."""
+        return self._live[table.topic.name]
+
+    def _list(
+        self,
+        take: Callable[[bytes, bytes | None], list[Listing]],
+        key: bytes,
+        value: bytes | None,
+        changed: dict[str, Listing],
+    ) -> None:
+        try:
+            changed.update((listing.feed, listing) for listing in take(key, value))
+        except msgspec.DecodeError:
+            self.bad_records += 1
+
+    def _new(self, table: PublicTable, records: dict[bytes, TableRecord], key: bytes) -> TableRecord:
+        name = key.decode("utf-8", "replace")
+        if table is DAILY_RANGES:
+            record: TableRecord = RangeRecord(table, name, self._records[QUOTES.topic.name])
+        else:
+            record = TableRecord(table, name)
+        records[key] = record
+        # A list's name is taken: no symbol or board may hide it.
+        self._feeds.setdefault(record.feed, record)
+        return record
+
+    def _checked(self, table: PublicTable, changed: dict[bytes, TableRecord]) -> list[TableRecord]:
+        """Count the change; look at the newest row's times, and at a board's shape before it is served."""
+        good = list(changed.values())
+        if table is BOARDS:
+            good = [record for record in good if self._is_board(record)]
+        elif table is QUOTES and good:
+            self._note_times(good[-1])
+            # A range's document has the quote's fields, so that it changes with them.
+            ranges = self._records.get(DAILY_RANGES.topic.name)
+            if ranges:
+                good += [found for key in changed if (found := ranges.get(key)) is not None and found.value is not None]
+        for record in good:
+            record.version += 1
+        return good
+
+    def _is_board(self, record: TableRecord) -> bool:
+        if record.value is None:
+            return True
+        try:
+            board_record(record.value)
+        except msgspec.DecodeError:
+            self.bad_records += 1
+            record.value = None
+            self._live[record.table.topic.name] -= 1
+            return False
+        return True
+
+    def _note_times(self, record: TableRecord) -> None:
+        try:
+            times = self._times.decode(record.value or b"{}")
+        except msgspec.DecodeError:
+            self.bad_records += 1
+            return
+        self.newest_event_ms = max(self.newest_event_ms or 0, times.end_timestamp or 0) or None
+        self.newest_received_ns = max(self.newest_received_ns or 0, times.received_ns or 0) or None

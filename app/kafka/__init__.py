@@ -1,0 +1,1 @@
+"""Kafka: how it is reached, the declared topics, their upkeep and backup."""

@@ -1,0 +1,117 @@
+"""What every process answers to those who run it: metrics, health, readiness, the level of its logs.
+
+`GET /metrics`, `GET /healthz` (it runs), `GET /readyz` (200, or 503 with the reasons), `GET` and
+`PUT /control/log-level` (of this machine only). Who has an aiohttp server adds `routes`; the gateway
+has the same by FastAPI.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from app import __version__
+from app.errors import SettingsError, StartupError
+from app.observability import logs
+from app.observability.meters import Meters
+from app.observability.metrics import READY
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Operations:
+    """The answers of one process. `reasons` says why it is not ready (empty: it is), `facts` what else it says."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: str,
+        reasons: Callable[[], list[str]] = list,
+        facts: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        self.service, self._reasons, self._facts = service, reasons, facts
+        self.meters = Meters(settings, service)
+        self.meters.observe(READY, lambda: [(not self._reasons(), {})])
+
+    def health(self) -> dict[str, Any]:
+        """What `GET /healthz` answers."""
+        return {"service": self.service, "status": "ok", "version": __version__, **self._facts()}
+
+    def readiness(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of `GET /readyz`."""
+        reasons = self._reasons()
+        return 503 if reasons else 200, {"ready": not reasons, "reasons": reasons}
+
+    @staticmethod
+    def level(remote: str | None, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
+        """Status and body of `/control/log-level`: the level, after it was set where a body says to what.
+
+        A body is `{"level": "DEBUG"}`. Who does not ask from this machine is refused.
+        """
+        if not is_loopback(remote):
+            return 403, {"error": f"{remote} may not: the level of the logs is set from the process's own machine"}
+        if body is not None:
+            try:
+                logs.set_level(msgspec.json.decode(body, type=dict[str, str])["level"])
+            except (msgspec.DecodeError, KeyError, SettingsError) as error:
+                return 400, {"error": f'expected {{"level": "DEBUG"}}: {error}'}
+        return 200, {"level": logs.level()}
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes for a server of aiohttp's."""
+
+        async def exposition(_: web.Request) -> web.Response:
+            return web.Response(body=self.meters.exposition(), headers={"Content-Type": self.meters.content_type})
+
+        async def health(_: web.Request) -> web.Response:
+            return web.json_response(self.health())
+
+        async def readiness(_: web.Request) -> web.Response:
+            status, body = self.readiness()
+            return web.json_response(body, status=status)
+
+        async def level(request: web.Request) -> web.Response:
+            body = await request.read() if request.method == "PUT" else None
+            status, answer = self.level(request.remote, body)
+            return web.json_response(answer, status=status)
+
+        return [
+            web.get("/metrics", exposition),
+            web.get("/healthz", health),
+            web.get("/readyz", readiness),
+            web.get("/control/log-level", level),
+            web.put("/control/log-level", level),
+        ]
+
+
+def is_loopback(remote: str | None) -> bool:
+    """Whether a peer's address is this machine's own."""
+    try:
+        return remote is not None and ip_address(remote).is_loopback
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
+async def served(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[int]:
+    """Serve an application while the context lasts; gives the port, which the machine chooses for 0.
+
+    Raises `StartupError`, naming the setting, when the port is taken.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise StartupError(
+                f"cannot listen on {host}:{port}: {error.strerror}; set {setting} to another port"
+            ) from error
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()

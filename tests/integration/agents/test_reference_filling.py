@@ -1,0 +1,73 @@
+"""A worker asks for the reference data of what trades: rows are null until it is known, then complete."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from app.kafka import topics
+from app.kafka.admin import ensure_topics
+from app.market.events import Aggregate
+from tests.eventually import eventually
+from tests.gateway_stack import TEN_ET_MS
+from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, table
+from tests.integration.reference.cache_world import clean, misbehave, requests, simulator
+
+DAY = "2026-11-20"
+
+
+@pytest.mark.timeout(180)
+async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path: Path, redis_url: str) -> None:
+    """REST fails at first; the worker ranks all the same, and nothing unknown becomes 0."""
+    url = await clean(redis_url)
+    with own_broker(tmp_path / "kafka") as bootstrap:
+        await ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS)
+        async with simulator() as market:
+            tickers = market.model.universe.tickers[:8]
+            await misbehave(market, rest_status=500, rest_times=100_000)
+            workers = Workers(
+                bootstrap, tmp_path, source="massive", massive_api_key="simulator", massive_rest_url=market.rest_url,
+                redis_url=url, rest_backoff_s="0.01", rest_attempts="1", cache_error_ttl_s="1",
+            )  # fmt: skip
+            workers.start()
+            try:
+                await trade(bootstrap, tickers)
+
+                async def ranked_without() -> bool:
+                    rows = await table(bootstrap, topics.MARKET_QUOTES)
+                    asked = sum(requests(market).values()) > 0
+                    return asked and rows.keys() == set(tickers) and bool(await table(bootstrap, topics.LEADERBOARDS))
+
+                await eventually(ranked_without, timeout_s=60, interval_s=0.5)
+                for row in (await table(bootstrap, topics.MARKET_QUOTES)).values():
+                    assert (row["prev_day_close"], row["avg_volume"], row["pct_change"]) == (None, None, None)
+
+                await misbehave(market, reset=True)
+
+                async def complete() -> bool:
+                    rows = await table(bootstrap, topics.MARKET_QUOTES)
+                    return all(row["prev_day_close"] and row["avg_volume"] for row in rows.values())
+
+                await eventually(complete, timeout_s=90, interval_s=0.5)
+                found = await table(bootstrap, topics.MARKET_REFERENCE)
+                assert found.keys() == set(tickers)
+                assert {row["day"] for row in found.values()} == {DAY}
+            finally:
+                workers.stop()
+
+
+async def trade(bootstrap: str, tickers: Sequence[str]) -> None:
+    """A bar of each ticker."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        for number, ticker in enumerate(tickers):
+            bar = Aggregate(
+                symbol=ticker, volume=100.0, accumulated_volume=1000.0 * (number + 1), close=10.5, high=10.6, low=10.4,
+                open=10.0, official_open_price=10.0, start_timestamp=TEN_ET_MS, end_timestamp=TEN_ET_MS + 1000,
+            )  # fmt: skip
+            await producer.send(topics.AGGREGATES.name, key=ticker.encode(), value=msgspec.json.encode(bar))
+    finally:
+        await producer.stop()
