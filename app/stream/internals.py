@@ -163,4 +163,4 @@ def forget_recovered(app: Any, topic: str) -> None:
 
 def declared_topics(app: Any) -> list[Any]:
     """The topics that agents and tables have registered with Faust."""
-    return list(app.kafka.topics._topics)
+    return list(app.topics._topics)
