@@ -26,7 +26,8 @@ _INDICES: Final = (
 )
 
 
-def _bar(bars: Bars, slot: int) -> Json:
+def day_bar(bars: Bars, slot: int) -> Json:
+    """A day's bar as snapshots and grouped days have it."""
     return {
         "o": float(bars.open[slot]),
         "h": float(bars.high[slot]),
@@ -45,13 +46,13 @@ class Answers:
     """What the REST API says about the market; a symbol is a slot of the universe."""
 
     def __init__(self, model: MarketModel, seed: int) -> None:
-        self._model, self._seed = model, seed
+        self.model, self._seed = model, seed
         self._average_of: tuple[str, Any] = ("", None)
         self._holidays_of: tuple[str, list[Json]] = ("", [])
 
     def market_status(self, now_ms: int, forced: Literal["open", "closed"] | None) -> Json:
         """Whether the market is open at a time; `forced` overrides what the calendar says."""
-        session = self._model.calendar.session_of(now_ms)
+        session = self.model.calendar.session_of(now_ms)
         early, late = session is Session.PRE_MARKET, session is Session.AFTER_HOURS
         market = {None: "closed", Session.REGULAR: "open"}.get(session, "extended-hours")
         if forced is not None:
@@ -68,15 +69,15 @@ class Answers:
 
     def holidays(self, now_ms: int) -> list[Json]:
         """Holidays and early closes of the year to come, one row per exchange and day."""
-        today = self._model.day.day
+        today = self.model.day.day
         if self._holidays_of[0] != today:
             self._holidays_of = (today, _holidays(datetime.fromtimestamp(now_ms / 1000, NEW_YORK).date()))
         return self._holidays_of[1]
 
     def snapshot(self, slot: int, now_ms: int) -> Json:
         """The `ticker` object of a snapshot. `lastTrade` is left out, as on smaller plans."""
-        model = self._model
-        today, previous = _bar(model.bars.as_bars(), slot), _bar(model.history.last, slot)
+        model = self.model
+        today, previous = day_bar(model.bars.as_bars(), slot), day_bar(model.history.last, slot)
         change = today["c"] - previous["c"] if today["v"] else 0.0
         body: Json = {
             "ticker": model.universe.tickers[slot],
@@ -89,7 +90,7 @@ class Answers:
         for minute in reversed(model.bars.minutes):
             row = _row_of(minute, slot)
             if row is not None:
-                body["min"] = {"av": int(minute.day_volume[row]), **_minute_bar([(minute, row)])}
+                body["min"] = {"av": int(minute.day_volume[row]), **minute_bar([(minute, row)])}
                 break
         return body
 
@@ -108,7 +109,7 @@ class Answers:
 
     def ratios(self, slot: int) -> list[Json]:
         """The financial ratios of a symbol: one row, or none."""
-        model, universe = self._model, self._model.universe
+        model, universe = self.model, self.model.universe
         if not universe.has_ratios[slot]:
             return []
         rng = np.random.default_rng([self._seed, 4, slot])
@@ -132,7 +133,7 @@ class Answers:
 
     def floats(self, slot: int) -> list[Json]:
         """The free float of a symbol: one row, or none."""
-        universe = self._model.universe
+        universe = self.model.universe
         free = float(universe.free_float[slot])
         if free < 0:
             return []
@@ -142,13 +143,17 @@ class Answers:
                 "ticker": universe.tickers[slot],
                 "free_float": int(free),
                 "free_float_percent": percent,
-                "effective_date": self._model.history.days[-1],
+                "effective_date": self.model.history.days[-1],
             }
         ]
 
+    def splits(self) -> list[Json]:
+        """The splits of the present day; the simulated market has none yet."""
+        return []
+
     def ticker(self, slot: int) -> Json:
         """A symbol as `/v3/reference/tickers` lists it."""
-        universe = self._model.universe
+        universe = self.model.universe
         return {
             "ticker": universe.tickers[slot],
             "name": universe.names[slot],
@@ -159,17 +164,17 @@ class Answers:
             "active": True,
             "currency_name": "usd",
             "cik": f"{1_000_000 + slot:010d}",
-            "last_updated_utc": f"{self._model.history.days[-1]}T00:00:00Z",
+            "last_updated_utc": f"{self.model.history.days[-1]}T00:00:00Z",
         }
 
     def _average_volume(self, slot: int) -> float:
-        day = self._model.day.day
+        day = self.model.day.day
         if self._average_of[0] != day:
-            self._average_of = (day, self._model.history.average_volume())
+            self._average_of = (day, self.model.history.average_volume())
         return float(self._average_of[1][slot])
 
     def _days(self, slot: int, first_ms: int, last_ms: int) -> list[Json]:
-        model = self._model
+        model = self.model
         rows = []
         today = (model.day.day, model.bars.as_bars())
         for day, bars in [*((day, model.history.bars(day)) for day in model.history.days), today]:
@@ -177,18 +182,18 @@ class Answers:
                 int(datetime.combine(date.fromisoformat(day), datetime.min.time(), NEW_YORK).timestamp()) * 1000
             )
             if first_ms <= midnight_ms <= last_ms and bars.volume[slot] > 0:
-                rows.append(_bar(bars, slot) | {"t": midnight_ms, "n": int(bars.trades[slot])})
+                rows.append(day_bar(bars, slot) | {"t": midnight_ms, "n": int(bars.trades[slot])})
         return rows
 
     def _minutes(self, slot: int, multiplier: int, first_ms: int, last_ms: int) -> list[Json]:
         groups: dict[int, list[tuple[BarColumns, int]]] = {}
-        for minute in self._model.bars.minutes:
+        for minute in self.model.bars.minutes:
             if first_ms <= minute.start_ms <= last_ms:
                 row = _row_of(minute, slot)
                 if row is not None:
                     window_ms = 60_000 * multiplier
                     groups.setdefault(minute.start_ms // window_ms * window_ms, []).append((minute, row))
-        return [_minute_bar(group) | {"t": start_ms} for start_ms, group in groups.items()]
+        return [minute_bar(group) | {"t": start_ms} for start_ms, group in groups.items()]
 
 
 def _row_of(minute: BarColumns, slot: int) -> int | None:
@@ -196,7 +201,8 @@ def _row_of(minute: BarColumns, slot: int) -> int | None:
     return place if place < len(minute.slot) and minute.slot[place] == slot else None
 
 
-def _minute_bar(rows: list[tuple[BarColumns, int]]) -> Json:
+def minute_bar(rows: list[tuple[BarColumns, int]]) -> Json:
+    """One bar of several minutes of a symbol, each given as columns and row."""
     volume = sum(int(bars.volume[row]) for bars, row in rows)
     return {
         "o": float(rows[0][0].open[rows[0][1]]),

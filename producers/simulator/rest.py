@@ -16,10 +16,13 @@ from producers.simulator.answers import Answers, Json
 from producers.simulator.clock import VirtualClock
 from producers.simulator.faults import Faults
 from producers.simulator.symbols import Universe
+from producers.simulator.whole_market import WholeMarket
 
 Handler = Callable[[web.Request], Json | list[Json]]
 PUBLIC_HOST: Final = "https://api.massive.com"
+#: Rows of a page, default and most: vendor's documents.
 _TICKER_LIMIT, _AGGREGATE_LIMIT = (100, 1000), (5000, 50_000)
+_RATIO_LIMIT, _FLOAT_LIMIT, _SPLIT_LIMIT = (100, 50_000), (100, 5000), (100, 5000)
 
 
 class RestError(Exception):
@@ -62,6 +65,7 @@ class RestApi:
     ) -> None:
         self._universe, self._answers, self._clock = universe, answers, market_clock
         self._faults, self._api_key = faults, api_key
+        self._whole = WholeMarket(answers.model)
         self._sorted_slots = sorted(range(len(universe)), key=universe.tickers.__getitem__)
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
@@ -76,8 +80,12 @@ class RestApi:
                 "/v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{first}/{last}",
                 self._aggregates,
             ),
-            "ratios": ("/stocks/financials/v1/ratios", partial(self._rows, self._answers.ratios)),
-            "floats": ("/stocks/vX/float", partial(self._rows, self._answers.floats)),
+            "snapshots": ("/v2/snapshot/locale/us/markets/stocks/tickers", self._snapshots),
+            "grouped": ("/v2/aggs/grouped/locale/us/market/stocks/{day}", self._grouped),
+            "splits": ("/stocks/v1/splits", self._splits),
+            "exchanges": ("/v3/reference/exchanges", self._exchanges),
+            "ratios": ("/stocks/financials/v1/ratios", partial(self._rows, self._answers.ratios, _RATIO_LIMIT)),
+            "floats": ("/stocks/vX/float", partial(self._rows, self._answers.floats, _FLOAT_LIMIT)),
             "tickers": ("/v3/reference/tickers", self._tickers),
         }
         return [web.get(path, self._endpoint(name, handler)) for name, (path, handler) in endpoints.items()]
@@ -133,6 +141,26 @@ class RestApi:
             raise RestError(404, {"status": "NOT_FOUND", "message": "Ticker not found."})
         return {"status": "OK", "ticker": self._answers.snapshot(slot, self._clock.now_ms())}
 
+    def _snapshots(self, request: web.Request) -> Json:
+        wanted = request.query.get("tickers")
+        rows = self._whole.snapshots(self._clock.now_ms(), wanted.split(",") if wanted else None)
+        return {"status": "OK", "count": len(rows), "tickers": rows}
+
+    def _grouped(self, request: web.Request) -> Json:
+        day = request.match_info["day"]
+        _range_ms(day, last=False)
+        rows = self._whole.grouped(day)
+        found: Json = {"adjusted": request.query.get("adjusted", "true") == "true", "status": "OK"}
+        found |= {"queryCount": len(rows), "resultsCount": len(rows), "count": len(rows)}
+        return found | ({"results": rows} if rows else {})
+
+    def _splits(self, request: web.Request) -> Json:
+        return self._page(request, self._answers.splits(), _SPLIT_LIMIT)
+
+    def _exchanges(self, _: web.Request) -> Json:
+        rows = self._whole.exchanges()
+        return {"status": "OK", "count": len(rows), "results": rows}
+
     def _aggregates(self, request: web.Request) -> Json:
         path = request.match_info
         slot = self._universe.slot.get(path["ticker"])
@@ -153,11 +181,11 @@ class RestApi:
         count = len(page.get("results", ()))
         return body | {"queryCount": count, "resultsCount": count} | page
 
-    def _rows(self, of: Callable[[int], list[Json]], request: web.Request) -> Json:
+    def _rows(self, of: Callable[[int], list[Json]], limits: tuple[int, int], request: web.Request) -> Json:
         wanted = request.query.get("ticker") or request.query.get("ticker.any_of")
         names = wanted.split(",") if wanted else [self._universe.tickers[slot] for slot in self._sorted_slots]
         slots = [self._universe.slot[name] for name in names if name in self._universe.slot]
-        return self._page(request, [row for slot in slots for row in of(slot)], (100, 5000))
+        return self._page(request, [row for slot in slots for row in of(slot)], limits)
 
     def _tickers(self, request: web.Request) -> Json:
         query, universe = request.query, self._universe
