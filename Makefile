@@ -8,7 +8,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: calendar help setup run test check chart-tools chart format bench bench-engine differential clean
+.PHONY: calendar help setup run test verify check chart-tools chart format bench bench-engine differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -32,8 +32,15 @@ setup: .venv/.ready ## install everything that is locked, Kafka's jars, the page
 run: setup ## start the platform and print the address of the page
 	@.venv/bin/tapereader up
 
-test: setup chart-tools ## run all tests on a real Kafka, Redis and browser; a skip without leave fails
-	@$(RUN) pytest
+# As many processes as processors, and not so many that each one's Kafka would not fit into the memory. A file's tests
+# stay together, in the order of the collection: those that take longest come first.
+PYTEST := $(RUN) pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+test: setup ## before each commit, in minutes: every part on a real Kafka, Redis and browser; a skip without leave fails
+	@$(PYTEST) -m "not verify and not long"
+
+verify: test chart-tools ## everything: after `test` what takes longer, or Go tools: half an hour
+	@$(PYTEST) -m "verify or long"
 
 check: setup ## format, lint, types, layers
 	@$(RUN) ruff format --check .

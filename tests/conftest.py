@@ -1,6 +1,7 @@
 """Real Kafka and Redis for the tests, started once a session in seconds; no test is skipped in silence."""
 
 import itertools
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ from hypothesis import HealthCheck, settings
 from app.local.kafka import LocalKafka
 from app.local.redis import LocalRedis
 
-pytest_plugins = ["tests.skips", "tests.page_stack", "tests.gateway_fixtures", "tests.simulator_client"]
+pytest_plugins = [
+    "tests.skips", "tests.folder_times", "tests.page_stack", "tests.gateway_fixtures", "tests.simulator_client",
+]  # fmt: skip
 
 # The same examples in every run, and no judgement of how long a busy machine takes to draw them.
 settings.register_profile("tapereader", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,17 +23,30 @@ settings.load_profile("tapereader")
 _counter = itertools.count(1)
 SHARED_TAPE = Path(__file__).parents[2] / "shared" / "tape"
 
+#: Ports that the system gives to nobody by itself: what is free here stays free until a test takes it.
+PORTS = range(10_000, 32_000)
+#: Each process begins at a place of its own, so that those that run side by side do not probe the same port.
+_ports = itertools.cycle([*PORTS[os.getpid() * 101 % len(PORTS) :], *PORTS[: os.getpid() * 101 % len(PORTS)]])
 
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+
+def free_port(side_by_side: int = 1) -> int:
+    """A port that nothing listens on now and that was not given before; or the first of some side by side."""
+    found: list[int] = []
+    for port in itertools.islice(_ports, len(PORTS)):
+        found = [*found, port] if found and port == found[-1] + 1 else [port]
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                found = []
+        if len(found) == side_by_side:
+            return found[0]
+    raise AssertionError(f"no free port from {PORTS.start} to {PORTS.stop}")
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A broker of the test session's own."""
+    """A broker of the test process's own: the platform's topics have one name each."""
     broker = LocalKafka(tmp_path_factory.mktemp("kafka"), free_port(), free_port())
     broker.start()
     try:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -26,7 +25,7 @@ class RunningUp:
         self.data_dir, self.arguments = data_dir, ("--source", source, *arguments)
         self.http_port, self.redis_port = free_port(), free_port()
         self.control_port, self.simulator_port = free_port(), free_port()
-        self.kafka_port = free_port_pair()
+        self.kafka_port = free_port(side_by_side=2)
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> "RunningUp":
@@ -66,19 +65,6 @@ def clean_environment() -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if not name.startswith("TAPEREADER_") and name not in ours
     }
-
-
-def free_port_pair() -> int:
-    """A free port whose successor is free too."""
-    for _ in range(100):
-        port = free_port()
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise AssertionError("no two free ports side by side")
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

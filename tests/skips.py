@@ -1,7 +1,7 @@
 """A test that is skipped without leave fails the run: what did not run has not passed.
 
 Leave is given by `@pytest.mark.may_skip("reason")`, and by the fixture `tape_dir`: the recorded tape is not
-part of the repository.
+part of the repository. Where the tests run in several processes their reports carry the leave to the one that counts.
 """
 
 from collections.abc import Iterator
@@ -11,30 +11,37 @@ import pytest
 TAPE_REASON = "the recorded tape is not part of the repository"
 
 
+def leave_of(item: pytest.Item) -> str | None:
+    """The reason for which a test may be skipped, None where it may not."""
+    mark = item.get_closest_marker("may_skip")
+    if mark is not None:
+        return str(mark.args[0])
+    return TAPE_REASON if "tape_dir" in getattr(item, "fixturenames", ()) else None
+
+
 class Skips:
     """Counts the tests that were skipped, with and without leave."""
 
     def __init__(self) -> None:
-        self.leave: dict[str, str] = {}
-        self.allowed: list[str] = []
+        self.allowed: dict[str, str] = {}
         self.forbidden: list[str] = []
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Note which tests have leave."""
-        for item in items:
-            mark = item.get_closest_marker("may_skip")
-            if mark is not None:
-                self.leave[item.nodeid] = str(mark.args[0])
-            elif "tape_dir" in getattr(item, "fixturenames", ()):
-                self.leave[item.nodeid] = TAPE_REASON
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
-        """Note a skipped test."""
+        """Write the leave into a skipped test's report."""
         report: pytest.TestReport = yield  # type: ignore[assignment]
-        if report.skipped and not hasattr(report, "wasxfail"):
-            (self.allowed if item.nodeid in self.leave else self.forbidden).append(item.nodeid)
+        if report.skipped:
+            vars(report)["leave"] = leave_of(item)
         return report  # type: ignore[return-value]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a skipped test."""
+        if not report.skipped or hasattr(report, "wasxfail"):
+            return
+        if report.leave is None:
+            self.forbidden.append(report.nodeid)
+        else:
+            self.allowed[report.nodeid] = report.leave
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail the run where a test was skipped without leave."""
@@ -44,8 +51,8 @@ class Skips:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how many tests were skipped, and why."""
         terminalreporter.write_sep("-", f"skipped: {len(self.allowed) + len(self.forbidden)}")
-        for name in self.allowed:
-            terminalreporter.write_line(f"with leave     {name}: {self.leave[name]}")
+        for name, reason in self.allowed.items():
+            terminalreporter.write_line(f"with leave     {name}: {reason}")
         for name in self.forbidden:
             terminalreporter.write_line(f"WITHOUT LEAVE  {name}", red=True)
 

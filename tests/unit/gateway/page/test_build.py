@@ -13,7 +13,7 @@ from app.gateway.page import build as build_page
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the page's sources that is built beside it."""
     copy = tmp_path / "page"
-    shutil.copytree(build_page.PAGE_DIR, copy, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(build_page.PAGE_DIR, copy, ignore=shutil.ignore_patterns("node_modules", "built"))
     monkeypatch.setattr(build_page, "PAGE_DIR", copy)
     monkeypatch.setattr(build_page, "BUILD_DIR", copy / "built")
     monkeypatch.setattr(build_page, "_STAMP", copy / "built" / ".sources")
