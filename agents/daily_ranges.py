@@ -36,7 +36,7 @@ def fold_ranges(view: PartitionView[RangeRow], batch: RecordBatch) -> list[Annou
     rows = {} if owned is None else owned.rows
     states: dict[str, RangeRow | None] = {}
     alerts: list[AlertRecord] = []
-    for event in _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]"):
+    for event in batch.decoded(_decode):
         symbol = event.symbol or ""
         before = states[symbol] if symbol in states else view.get(symbol)
         states[symbol], found = fold_day(before, event, RULES, calendar)

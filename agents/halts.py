@@ -33,7 +33,7 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
     """Fold each event in order; the alerts of halts that began or ended."""
     owned = tables.quotes.owned.get(view.partition)
     alerts: list[Announcement] = []
-    for event in _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]"):
+    for event in batch.decoded(_decode):
         symbol = event.symbol or ""
         before = view.get(symbol)
         after = fold_halt(before, event, CODES)

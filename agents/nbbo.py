@@ -16,7 +16,7 @@ _decode = msgspec.json.Decoder(list[Quote]).decode
 
 def fold_quotes(view: PartitionView[Nbbo], batch: RecordBatch) -> None:
     """Fold the newest quote of each symbol; what is older than the row is left out."""
-    events = _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")
+    events = batch.decoded(_decode)
     for symbol, (event, index) in newest_quotes(events).items():
         received = batch.header(index, topics.RECEIVED_NS_HEADER)
         row = fold_nbbo(view.get(symbol), event, int(received) if received else None)

@@ -41,7 +41,7 @@ def fold_aggregates(view: PartitionView[QuoteRow], batch: RecordBatch) -> None:
     """Fold a batch: every aggregate counts, the row of a touched symbol is derived once."""
     states: dict[str, QuoteState] = {}
     newest: dict[str, int] = {}
-    events = _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")
+    events = batch.decoded(_decode)
     for index, event in enumerate(events):
         symbol = event.symbol or ""
         before = states.get(symbol)

@@ -16,7 +16,7 @@ _decode = msgspec.json.Decoder(list[Reference]).decode
 
 
 def _references(batch: RecordBatch) -> list[Reference]:
-    return _decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")
+    return batch.decoded(_decode)
 
 
 def fold_reference(view: PartitionView[Reference], batch: RecordBatch) -> None:

@@ -109,7 +109,10 @@ def attach(app: Any, analyzer: AnyAnalyzer) -> BatchedTable[Any]:
         "dead_letters": DeadLetterWriter(app, topics.DEAD_LETTERS.name),
     }
     if isinstance(analyzer, InPlaceAnalyzer):
-        in_place = FoldedTable[Any](app, make=analyzer.make, decode_events=analyzer.decode_events, **common)
+        decode = analyzer.decode_events
+        in_place = FoldedTable[Any](
+            app, make=analyzer.make, decode_events=lambda batch: batch.decoded(decode), **common
+        )
 
         async def run(stream: Any) -> None:
             async for event in stream.events():

@@ -23,7 +23,7 @@ decode = msgspec.json.Decoder(list[Quote]).decode
 
 def fold(view: PartitionView[WidestSpread], batch: RecordBatch) -> None:
     """Keep the widest; a quote of which a side is empty says nothing."""
-    for quote in decode(b"[" + b",".join(value or b"null" for value in batch.values) + b"]"):
+    for quote in batch.decoded(decode):
         if not quote.symbol or not quote.bid_price or not quote.ask_price or quote.timestamp is None:
             continue
         spread = quote.ask_price - quote.bid_price

@@ -82,12 +82,14 @@ def _quotes_of(partition: int) -> Mapping[str, Nbbo]:
     return {} if owned is None else owned.rows
 
 
+_window_trades = msgspec.json.Decoder(list[WindowTrade]).decode
+
 #: The last 1,000 trades of each symbol, in chunks; the side of each by the quote that was known then.
 trade_tape = FoldedTable[WindowTrade](
     app,
     name="trade_tape",
     make=lambda partition: TapePartition(lambda: _quotes_of(partition)),
-    decode_events=msgspec.json.Decoder(list[WindowTrade]).decode,
+    decode_events=lambda batch: batch.decoded(_window_trades),
     changelog_topic=_batched(topics.TRADE_TAPE),
     sources=[topics.TRADES.name],
     dead_letters=dead_letters,

@@ -45,8 +45,8 @@ class Foldable(Protocol[Event]):
 class FoldedTable(BatchedTable[bytes], Generic[Event]):
     """A table whose partitions are `Foldable`s made by `make(partition)`.
 
-    `decode_events` turns the JSON array of a batch's values into one event for each, or raises;
-    events that it returns must be safe to fold.
+    `decode_events` turns a batch into one event for each of its records, or raises; events that it
+    returns must be safe to fold.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         app: Any,
         *,
         make: Callable[[int], Foldable[Event]],
-        decode_events: Callable[[bytes], list[Event]],
+        decode_events: Callable[[RecordBatch], list[Event]],
         most_records: int = MOST_RECORDS,
         **options: Any,
     ) -> None:
@@ -75,8 +75,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
     def _let_go(self, partition: int) -> None:
         self.folded.pop(partition, None)
 
-    @staticmethod
-    def apply(state: PartitionState[bytes], changes: Mapping[str, bytes | None]) -> None:
+    def apply(self, state: PartitionState[bytes], changes: Mapping[str, bytes | None]) -> None:
         """Nothing: the state has changed already, and its rows are not held a second time."""
 
     async def fold_events(self, batch: RecordBatch, message: Any = None) -> int:
@@ -110,12 +109,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
 
     def _decoded(self, batch: RecordBatch, rejected: list[tuple[RecordBatch, Exception]]) -> list[Event | None]:
         try:
-            events: list[Event | None] = list(
-                self.decode_events(b"[" + b",".join(value or b"null" for value in batch.values) + b"]")
-            )
-            if len(events) != len(batch):
-                raise ValueError(f"expected one event per record, was {len(events)} in {len(batch)} records")
-            return events
+            return list(self.decode_events(batch))
         except Exception as error:
             if len(batch) == 1:
                 rejected.append((batch, error))

@@ -36,7 +36,8 @@ class BatchedTable(faust.Table, Generic[Row]):
 
     `sources` are the topics whose offsets the state covers. `encode` and `decode` turn a row into
     its public bytes and back. `on_ready(partition)` is called when a partition's rows are
-    recovered, `on_lost(partition)` when they are gone.
+    recovered, `on_lost(partition)` when they are gone, and `on_change(partition, changes)` whenever rows
+    change, in the same step: what is derived from rows never differs from them, whoever looks in between.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         dead_letters: DeadLetterWriter,
         on_ready: Callable[[int], None] | None = None,
         on_lost: Callable[[int], None] | None = None,
+        on_change: Callable[[int, Mapping[str, Row | None]], None] | None = None,
         **options: Any,
     ) -> None:
         # 2, since Faust takes a buffer of one record to mean that recovery never ends.
@@ -58,7 +60,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         self.sources = tuple(sources)
         self.encode_row, self.decode_row = encode, decode
         self.dead_letters = dead_letters
-        self.on_ready, self.on_lost = on_ready, on_lost
+        self.on_ready, self.on_lost, self.on_change = on_ready, on_lost, on_change
         self.flushing = Flushing(self)
         self._store_in_use: PartitionedStore | None = None
         self.instruments = TableInstruments(name)
@@ -191,8 +193,7 @@ class BatchedTable(faust.Table, Generic[Row]):
         state.logged, state.restart = dict(state.covered), False
         return builder
 
-    @staticmethod
-    def apply(state: PartitionState[Row], changes: Mapping[str, Row | None]) -> None:
+    def apply(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> None:
         """Let changes count in memory."""
         rows = state.rows
         for key, row in changes.items():
@@ -200,6 +201,8 @@ class BatchedTable(faust.Table, Generic[Row]):
                 rows.pop(key, None)
             else:
                 rows[key] = row
+        if self.on_change is not None:
+            self.on_change(state.partition, changes)
 
     async def _send(self, partition: int, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
         await self.flushing.send(partition, flushes, letters, message)

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,25 @@ def test_halves_cover_the_batch_without_overlap(found: list[int]) -> None:
     assert first.offsets + second.offsets == found
     assert first.next_offset == second.offsets[0]
     assert second.next_offset == found[-1] + 1
+
+
+@given(st.lists(st.sampled_from([b"1", b"22", b"null"])))
+def test_a_batch_is_decoded_to_one_event_for_each_record(values: list[bytes]) -> None:
+    """A tombstone is null."""
+    records = [Rec(offset, value=None if value == b"null" else value) for offset, value in enumerate(values)]
+    decode = msgspec.json.Decoder(list[int | None]).decode
+
+    found = RecordBatch("t", 0, records, len(records)).decoded(decode)
+
+    assert found == [None if value == b"null" else int(value) for value in values]
+
+
+def test_a_record_that_is_several_events_is_refused() -> None:
+    """Or the events after it would be taken for the records after it."""
+    batch = RecordBatch("t", 0, [Rec(0, value=b"1"), Rec(1, value=b"2,3")], 2)
+
+    with pytest.raises(ValueError, match="expected one event per record, was 3 in 2 records"):
+        batch.decoded(msgspec.json.Decoder(list[int]).decode)
 
 
 def test_a_record_is_named_by_topic_partition_and_offset() -> None:
