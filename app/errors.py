@@ -57,7 +57,7 @@ class LoginRefused(FeedError):
 class RestError(TapereaderError):
     """A request to the vendor's REST failed.
 
-    `kind` is one of `timeout`, `network`, `http`, `garbage`, `limit`, `breaker`, `no_key`; `status` the
+    `kind` is one of `timeout`, `network`, `http`, `garbage`, `limit`, `breaker`, `no_key`, `plan`; `status` the
     HTTP status where there is one; `retry_after_s` what the vendor asked to wait.
     """
 
