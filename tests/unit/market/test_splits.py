@@ -16,7 +16,7 @@ def test_a_reverse_split_of_twenty_to_one_is_no_gain_of_1849_per_cent() -> None:
     before = Reference("PDS", DAY, PreviousDay(close=0.73, volume=2_000_000.0), avg_volume=1_000_000.0, free_float=4e6)
     after = adjusted(before, Split("PDS", DAY, split_from=20, split_to=1))
     assert after.previous_day is not None
-    close = after.previous_day.close
+    close = after.previous_day.close or 0.0
     assert close == pytest.approx(14.6)
     change = (14.2284 - close) / close * 100
     assert change == pytest.approx(-2.5, abs=0.1)
