@@ -1,12 +1,10 @@
-"""What can go wrong, as one tree.
+"""What can go wrong, as one tree. The engine has its own (`app.stream.errors`): those end a worker, by their text.
 
 TapereaderError
 ├── SettingsError        a setting is wrong: names the setting, its value, what is allowed
 ├── StartupError         a part could not be started: port taken, download missing, disk full
 ├── TopicMismatch        a topic on the broker is not as declared
 ├── StalledError         no progress for too long: the process ends so that it is restarted
-├── ForeignWriteError    another writer appended to a changelog partition that we own
-├── OversizedError       one record is too large for its topic
 ├── RestError            a request to the vendor's REST failed: kind, status, when to try again
 ├── StoreDown            Redis cannot be reached now
 └── FeedError            the vendor's feed
@@ -32,18 +30,6 @@ class TopicMismatch(TapereaderError):
 
 class StalledError(TapereaderError):
     """Nothing was processed for too long although there is something to process."""
-
-
-class ForeignWriteError(TapereaderError):
-    """Another process appended to a changelog partition that this worker owns."""
-
-
-class SkippedRecordsError(TapereaderError):
-    """Records of a source were passed over: this worker must read them again."""
-
-
-class OversizedError(TapereaderError):
-    """One record alone is larger than its topic takes."""
 
 
 class FeedError(TapereaderError):
