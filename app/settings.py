@@ -27,6 +27,15 @@ class Source(StrEnum):
     NONE = "none"
 
 
+class Plan(StrEnum):
+    """The vendor's individual stocks plans, smallest first; the simulated account has one of them."""
+
+    BASIC = "basic"
+    STARTER = "starter"
+    DEVELOPER = "developer"
+    ADVANCED = "advanced"
+
+
 def _named(name: str, *others: str) -> AliasChoices:
     return AliasChoices(name, f"{PREFIX}{name.upper()}", *others)
 
@@ -185,6 +194,9 @@ class Settings(BaseSettings):
     speed: float = Field(1.0, gt=0, le=3600, description="Speed of the simulated market's clock.")
     market_start: str = Field(
         "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
+    )
+    simulator_plan: Plan = Field(
+        Plan.ADVANCED, description="Plan of the simulated account: which channels and REST endpoints it has."
     )
     simulator_clock_file: Path | None = Field(
         None, description="File that keeps the simulated market's time; a later start goes on there. `up` sets it."
