@@ -85,7 +85,7 @@ def run(tree: Path) -> Callable[[str], str]:
             "tapereader": [sys.executable, "-m", "app"],
             "pytest": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         }.get(program) or node_and_npm()[1]
-        done = subprocess.run([*words, *arguments], cwd=tree, capture_output=True, text=True, timeout=150, check=False)
+        done = subprocess.run([*words, *arguments], cwd=tree, capture_output=True, text=True, timeout=400, check=False)
         assert done.returncode == 0, f"{line}\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
         if target is not None:
             (tree / target).write_text(done.stdout, encoding="utf-8")
@@ -114,7 +114,7 @@ def test_the_steps_of_an_example_fit_the_tree(name: str) -> None:
 
 
 @pytest.mark.verify
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_steps_of_an_example_work_on_a_copy_of_the_tree(name: str, tree: Path, run: Callable[[str], str]) -> None:
     example = EXAMPLES[name]
