@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.market.halts import HaltCodes
 
 PREFIX = "TAPEREADER_"
 
@@ -116,10 +117,10 @@ class Settings(BaseSettings):
         60.0, ge=0, le=86_400, description="A symbol's alerts of new highs are this far apart, as are those of lows."
     )
     halting_codes: dict[int, str] = Field(
-        {}, description='LULD indicator codes that mean a halt, and why, as JSON: `{"17": "limit state"}`.'
+        dict(HaltCodes().halting), description='LULD indicators that halt a symbol, and why, as JSON: `{"17": "halt"}`.'
     )
     resuming_codes: Annotated[tuple[int, ...], NoDecode] = Field(
-        (), description="LULD indicator codes that mean a resumption, comma-separated."
+        tuple(sorted(HaltCodes().resuming)), description="LULD indicators that reopen a symbol, comma-separated."
     )
     analyzers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Analyzers of your own to run, `module:attribute`, comma-separated."

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from app.market.halts import HaltCodes
 from producers.simulator.symbols import Flags, Floats, Ints
 
 #: Indicators as the vendor's glossary has them ("Conditions and Indicators"): 16 Restated Value is by far the most
@@ -21,9 +20,6 @@ RESUMED: Final = 18
 
 #: The tape of Nasdaq-listed symbols: of them alone the vendor tells halts and reopenings.
 TOLD_TAPE: Final = 3
-
-#: What the simulator's codes mean, for who reads its halts.
-HALT_CODES: Final = HaltCodes(halting={HALTED: "price at its band for 15 s"}, resuming=frozenset({RESUMED}))
 
 LIMIT_STATE_S: Final = 15
 HALT_S: Final = 300
