@@ -1,4 +1,4 @@
-"""Reference data of the whole market and of newcomers -> `massive.reference`. In no event's way.
+"""Reference data of the whole market and of newcomers, and the directory -> raw topics. In no event's way.
 
 The worker that owns the first partition fills the whole market by a handful of requests. A symbol of an owned
 partition whose day has no reference data after that is a newcomer and is asked for by ticker, most active first.
@@ -18,6 +18,8 @@ from app.kafka import topics
 from app.main import app, settings
 from app.market.calendar import TradingCalendar
 from app.market.events import Reference
+from app.market.symbols import Listing
+from app.reference.directory import Directory
 from app.reference.filling import MarketFilling, State, newest_day
 from app.reference.lookup import ReferenceLookup
 from app.reference.opening import open_cache
@@ -64,15 +66,24 @@ def wanted(asked: dict[str, float], now_s: float) -> list[tuple[str, str]]:
 
 async def publish(references: Iterable[Reference]) -> None:
     """Append reference records, each to its symbol's partition."""
+    await _append(topics.REFERENCE.name, references)
+
+
+async def publish_listings(listings: Iterable[Listing]) -> None:
+    """Append listings, each to its symbol's partition."""
+    await _append(topics.SYMBOLS.name, listings)
+
+
+async def _append(topic: str, rows: Iterable[Reference | Listing]) -> None:
     partitions = list(range(tables.PARTITIONS))
     by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
-    for reference in references:
-        key = reference.symbol.encode()
+    for row in rows:
+        key = row.symbol.encode()
         place = int(DefaultPartitioner()(key, partitions, partitions))
-        by_partition.setdefault(place, []).append((key, _encode(reference)))
+        by_partition.setdefault(place, []).append((key, _encode(row)))
     for partition, records in by_partition.items():
         for first in range(0, len(records), SENT_AT_A_TIME):
-            await send_records(app, topics.REFERENCE.name, partition, records[first : first + SENT_AT_A_TIME])
+            await send_records(app, topic, partition, records[first : first + SENT_AT_A_TIME])
 
 
 def _asks_nobody() -> bool:
@@ -90,12 +101,15 @@ async def fill_market() -> None:
         log.info("reference_filling_off", reason="no source and no API key")
         return
     async with open_cache(settings) as cache:
-        filling, filled = MarketFilling(cache, _calendar, publish), ""
+        filling, directory = MarketFilling(cache, _calendar, publish), Directory(cache, publish_listings)
+        filled = ""
         while not app.should_stop:
             if LEADING_PARTITION in tables.reference.owned:
                 day = newest_day((_newest_day_of_rows(), await filling.market_day()))
                 if day is not None and day > filled:
                     await filling.fill(day)
+                    while not await directory.fill(day):
+                        await asyncio.sleep(RETRY_AFTER_S)
                     filled = day
             await asyncio.sleep(LOOK_EVERY_S)
 

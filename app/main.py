@@ -26,6 +26,7 @@ MODULES = (
     "agents.quotes",
     "agents.reference",
     "agents.reference_filling",
+    "agents.symbols",
     "agents.leaderboards",
     "agents.nbbo",
     "agents.halts",

@@ -23,7 +23,7 @@ from app.reference.rest import MassiveRest
 log = structlog.get_logger(__name__)
 
 #: The most rows that the vendor gives in one answer.
-RATIOS_PAGE, FLOATS_PAGE, SPLITS_PAGE = 50_000, 5_000, 5_000
+RATIOS_PAGE, FLOATS_PAGE, SPLITS_PAGE, TICKERS_PAGE = 50_000, 5_000, 5_000, 1_000
 
 #: Pages of one list before it is given up: 12,000 symbols are three pages of floats.
 MOST_PAGES = 100
@@ -78,6 +78,16 @@ class GroupedRow(Struct, frozen=True, gc=False):
     def as_previous_day(self) -> PreviousDay:
         """The bar as reference data has it."""
         return PreviousDay(self.close, self.open, self.high, self.low, self.volume, self.vwap)
+
+
+class TickerRow(Struct, frozen=True, gc=False):
+    """A ticker of the directory."""
+
+    ticker: str
+    name: str | None = None
+    type: str | None = None
+    primary_exchange: str | None = None
+    active: bool = True
 
 
 class BulkRest:
@@ -139,6 +149,11 @@ class BulkRest:
         path = f"/v2/aggs/grouped/locale/us/market/stocks/{day}"
         body = await self._rest.ask(Kind.AVG_VOLUME, Endpoint.GROUPED, path, {"adjusted": "false"}, Rows, bulk=True)
         return {row.ticker: row for row in _read(path, body.results, GroupedRow)}
+
+    def tickers(self) -> AsyncIterator[TickerRow]:
+        """The active stocks of the directory, by ticker."""
+        query = {"market": "stocks", "active": "true", "limit": str(TICKERS_PAGE), "sort": "ticker", "order": "asc"}
+        return self._pages(Kind.SNAPSHOT, Endpoint.TICKERS, "/v3/reference/tickers", query, TickerRow)
 
     async def splits(self, first: str, last: str) -> list[Split]:
         """The splits that are executed from one day to another (ISO dates, both included)."""

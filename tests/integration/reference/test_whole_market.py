@@ -7,7 +7,9 @@ import pytest
 
 from app.market.calendar import TradingCalendar
 from app.market.events import Reference
+from app.market.symbols import Listing
 from app.reference.cache import MarketDataCache
+from app.reference.directory import Directory
 from app.reference.filling import MarketFilling, State
 from app.reference.lookup import ReferenceLookup
 from app.reference.opening import open_cache
@@ -153,3 +155,21 @@ async def test_what_the_plan_refuses_is_not_asked_again_for_a_day_by_any_process
         assert (await other.get_free_float("AAPL")).state is CacheState.MISSING
     assert requests(market) == before
     assert cache.statistics().counts.rest_errors == 0
+
+
+async def test_the_directory_is_told_once_a_day_in_pages(market: Simulator, cache: MarketDataCache) -> None:
+    told: dict[str, Listing] = {}
+
+    async def publish(listings: Iterable[Listing]) -> None:
+        told.update({each.symbol: each for each in listings})
+
+    await misbehave(market, rest_status=500, rest_times=3)
+    assert not await Directory(cache, publish).fill(today(market)), "it failed, and is to be asked for again"
+    assert await Directory(cache, publish).fill(today(market))
+    universe = market.model.universe
+    assert told.keys() == set(universe.tickers)
+    slot = universe.slot["SPY"]
+    assert told["SPY"] == Listing("SPY", today(market), universe.names[slot], "ETF", universe.markets[slot])
+    before = requests(market)
+    assert await Directory(cache, publish).fill(today(market))
+    assert requests(market) == before
