@@ -56,7 +56,7 @@ def run_worker(settings: Settings = settings) -> NoReturn:
     """
     from mode.services import Service
 
-    from app.kafka.admin import check_topics
+    from app.kafka.admin import await_topics, check_topics
     from app.kafka.topics import ALL_TOPICS
     from app.observability.workers import WorkerHttp
     from app.stream import running as engine
@@ -67,6 +67,7 @@ def run_worker(settings: Settings = settings) -> NoReturn:
         async def on_start(self) -> None:
             """Check, and end the process where they are not."""
             try:
+                await await_topics(settings, ALL_TOPICS)
                 await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
             except TapereaderError as error:
                 log.error("worker_failed", error=str(error))

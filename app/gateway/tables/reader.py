@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 #: Rows of one poll. 5,000 take 10 ms to take in: clients wait no longer than that for the loop.
 MAX_POLL_RECORDS = 5000
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.2, 10.0
+#: Until the tables were read once it tries again this often: Kafka may be starting beside the gateway.
+START_BACKOFF_S = 0.4
 #: A partition that was added later, and a broker that is away, are noticed after this long.
 PARTITIONS_CHECK_S = 10.0
 
@@ -98,7 +100,7 @@ class TableReader(Generic[Changed]):
             if clock.monotonic_s() - started_s > 2 * MAX_BACKOFF_S:
                 backoff_s = FIRST_BACKOFF_S
             await asyncio.sleep(backoff_s)
-            backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+            backoff_s = min(backoff_s * 2, MAX_BACKOFF_S if self.caught_up.is_set() else START_BACKOFF_S)
 
     async def _read(self) -> None:
         admin = AIOKafkaAdminClient(**self._access.options("gateway"))
