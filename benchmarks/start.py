@@ -27,7 +27,7 @@ import psutil
 from app import clock
 from benchmarks.record import keep
 from tests.conftest import free_port
-from tests.running_up import clean_environment, free_port_pair
+from tests.running_up import clean_environment
 
 #: The simulated market's symbols, as by default.
 SYMBOLS = 500
@@ -46,7 +46,7 @@ class Start:
         #: A board that was published earlier is of the session before.
         self.began_ns = clock.wall_ns()
         self._began_s = clock.monotonic_s()
-        kafka_port = free_port_pair()
+        kafka_port = free_port(side_by_side=2)
         ports = {"http": self.port, "kafka": kafka_port, "redis": free_port(), "control": free_port()}
         ports["simulator"] = free_port()
         self.process = subprocess.Popen(

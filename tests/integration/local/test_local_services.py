@@ -100,6 +100,8 @@ def test_the_second_directory_of_a_version_is_formatted_without_java(
         brokers[1].stop()
 
 
+@pytest.mark.verify
+@pytest.mark.timeout(240)
 def test_a_broker_starts_from_the_archive_of_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert make_archive()

@@ -21,7 +21,7 @@ from app.local.processes import ManagedProcess
 from app.local.state import read_state
 from tests.conftest import free_port
 from tests.eventually import eventually
-from tests.running_up import PARTITIONS, command, free_port_pair, running
+from tests.running_up import PARTITIONS, command, running
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -61,7 +61,7 @@ async def test_up_starts_everything_and_ctrl_c_ends_all_of_it(tmp_path: Path) ->
 
 async def test_the_page_is_served_before_kafka_answers_and_the_others_wait_for_their_topics(tmp_path: Path) -> None:
     """Kafka comes 3 s after them: none of them ends, and all become ready."""
-    bootstrap_port, data_dir = free_port_pair(), tmp_path / "data"
+    bootstrap_port, data_dir = free_port(side_by_side=2), tmp_path / "data"
     kafka = LocalKafka(tmp_path / "kafka", bootstrap_port, bootstrap_port + 1)
     kafka.prepare()
     environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "TAPEREADER_KAFKA_WAIT_S": "100"}
