@@ -1,1 +1,0 @@
-"""One module a feature: read a batch, call the market's rules, write a table."""

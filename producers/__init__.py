@@ -1,1 +1,0 @@
-"""From the feed, a file or the simulator into the raw topics."""

@@ -1,1 +1,0 @@
-"""The gateway: the public tables to clients over WebSocket, event stream and REST."""

@@ -3,6 +3,8 @@
 import contextlib
 from typing import Any, Self
 
+import structlog
+
 from app import clock
 from app.gateway.access.access import Access
 from app.gateway.feeds.hub import Hub
@@ -17,6 +19,8 @@ from app.market.calendar import TradingCalendar
 from app.observability import meters, metrics
 from app.observability.operations import Operations
 from app.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 #: How long clients get to take leave; Kubernetes and `up` allow more.
 CLOSE_GRACE_S = 3.0
@@ -35,8 +39,10 @@ class Gateway:
             self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions, settings.gateway_max_scans
         )
         topics, access = [table.topic.name for table in TABLES], KafkaAccess.of(settings)
-        self.reader = TableReader(access, self.view, topics, self._deliver)
-        self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024)
+        #: What ends this process: memory and Kafka may differ, and only a new start can be relied on.
+        self.failure: Exception | None = None
+        self.reader = TableReader(access, self.view, topics, self._deliver, self.fail)
+        self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024, self.fail)
         self._calendar = TradingCalendar.new_york()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
         register(self.operations.meters, self.hub, self.view, self.reader.read)
@@ -57,6 +63,11 @@ class Gateway:
         if not self.hub.closing:
             await self.hub.close(reply("shutdown", reconnect_after_ms=1000), CLOSE_GRACE_S)
 
+    def fail(self, error: Exception) -> None:
+        """Something that cannot be mended by going on: the process ends with this reason."""
+        self.failure = self.failure or error
+        log.error("gateway_failed", reason=repr(error))
+
     def _deliver(self, changed: list[Record]) -> None:
         self.hub.publish(changed)
         received_ns = self.view.newest_received_ns
@@ -67,6 +78,8 @@ class Gateway:
 
     def reasons(self) -> list[str]:
         """Why the gateway is not ready; empty: it is."""
+        if self.failure is not None:
+            return [f"the gateway is ending: {self.failure!r}"]
         return ["the gateway is shutting down"] if self.hub.closing else self.reader.reasons()
 
     def health(self) -> dict[str, Any]:
@@ -80,6 +93,7 @@ class Gateway:
             "subscriptions": self.hub.subscriptions,
             "records_read": self.view.records_read,
             "bad_records": self.view.bad_records,
+            "table_ages_s": {topic: round(age_s, 3) for topic, age_s in self.reader.ages().items()},
             **self.ages(),
         }
 

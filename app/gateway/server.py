@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
-from app.errors import StartupError
+from app.errors import GatewayFailed, StartupError
 from app.gateway.gateway import Gateway
 from app.gateway.http.api import create_api
 from app.gateway.protocol.messages import MAX_MESSAGE_BYTES
@@ -24,7 +24,7 @@ class GatewayServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
-        self._gateway = gateway
+        self.gateway = gateway
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -36,9 +36,13 @@ class GatewayServer(uvicorn.Server):
             for each, handler in previous.items():
                 signal.signal(each, handler)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop: asked to, or the gateway has failed."""
+        return await super().on_tick(counter) or self.gateway.failure is not None
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell the clients, then stop as uvicorn does."""
-        await self._gateway.say_goodbye()
+        await self.gateway.say_goodbye()
         await super().shutdown(sockets)
 
 
@@ -69,8 +73,8 @@ def make_server(settings: Settings) -> GatewayServer:
 def run(settings: Settings) -> None:
     """Serve until told to stop (SIGTERM, SIGINT).
 
-    Raises `StartupError` where the port is taken, and `SettingsError` where the gateway would be open to a
-    network unasked.
+    Raises `StartupError` where the port is taken, `GatewayFailed` where it cannot go on, and `SettingsError` where the
+    gateway would be open to a network unasked.
     """
     tracing.configure(settings, "gateway")
     server = make_server(settings)
@@ -78,6 +82,9 @@ def run(settings: Settings) -> None:
     log.info("gateway_listening", url=f"http://{settings.http_host}:{settings.http_port}/")
     server.run(sockets=[listener])
     tracing.close()
+    failure = server.gateway.failure
+    if failure is not None:
+        raise GatewayFailed(f"the gateway ended, to be started again: {failure!r}") from failure
     log.info("gateway_stopped")
 
 

@@ -1,1 +1,0 @@
-"""Everything that `up` starts and watches on one machine."""

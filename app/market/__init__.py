@@ -1,1 +1,0 @@
-"""The market's rules: pure functions and values, no framework, no clock."""

@@ -1,1 +1,0 @@
-"""Reference data from the vendor's REST API, cached in memory and Redis."""

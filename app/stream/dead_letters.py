@@ -6,9 +6,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.stream import internals
+from app.stream import instruments, internals
 from app.stream.batches import RecordBatch, Undecodable, where
-from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +68,7 @@ class DeadLetterWriter:
         for future in sent:
             await future
         self.written += len(letters)
-        surroundings_of(self._app).observer.sent(self._topic, len(letters))
+        instruments.sent[self._topic] += len(letters)
 
 
 __all__ = ["DeadLetter", "DeadLetterWriter", "from_record", "from_undecodable", "where"]

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from app.stream import internals
-from app.stream.errors import OversizedError
-from app.stream.surroundings import surroundings_of
+from app.errors import OversizedError
+from app.observability.tracing import TRACE_HEADER
+from app.stream import instruments, internals
 
 
 async def send_records(
@@ -20,8 +20,7 @@ async def send_records(
     record that fits no record batch, `KafkaError` when the broker does not take them.
     """
     producer = internals.kafka_producer(app)
-    around = surroundings_of(app)
-    marked = [] if trace is None else [(around.traces.header, trace)]
+    marked = [] if trace is None else [(TRACE_HEADER, trace)]
     builder, waiting, count = producer.create_batch(), [], 0
     for key, value in records:
         headers = marked if not builder.record_count() else []
@@ -34,5 +33,5 @@ async def send_records(
     if builder.record_count():
         waiting.append(await producer.send_batch(builder, topic, partition=partition))
     await asyncio.gather(*waiting)
-    around.observer.sent(topic, count)
+    instruments.sent[topic] += count
     return count

@@ -3,13 +3,9 @@
 from collections.abc import Mapping
 
 from producers.simulator.market import Encoded
-from producers.simulator.plans import CHANNELS
 
-
-def is_channel(channel: str) -> bool:
-    """Whether a text is a channel of the vendor's, such as `T.*`; a symbol need not exist."""
-    kind, _, symbol = channel.partition(".")
-    return kind in CHANNELS and bool(symbol)
+#: Types that the vendor's stocks feed offers; the simulator sends the first five.
+CHANNELS = frozenset({"A", "AM", "T", "Q", "LULD", "NOI", "FMV", "LV"})
 
 
 class Subscriptions:
@@ -20,30 +16,28 @@ class Subscriptions:
         self._symbols: dict[str, set[str]] = {}
 
     def add(self, channel: str) -> bool:
-        """Subscribe to a channel; False when it was held already."""
+        """Subscribe; False for what is no channel."""
         kind, _, symbol = channel.partition(".")
+        if kind not in CHANNELS or not symbol:
+            return False
         if symbol == "*":
-            held = kind in self.wildcards
             self.wildcards |= {kind}
-            return not held
-        symbols = self._symbols.setdefault(kind, set())
-        held = symbol in symbols
-        symbols.add(symbol)
-        return not held
+        else:
+            self._symbols.setdefault(kind, set()).add(symbol)
+        return True
 
     def remove(self, channel: str) -> bool:
-        """Unsubscribe; False when it was not held. Taking back a wildcard leaves single symbols."""
+        """Unsubscribe; False for what is no channel. Taking back a wildcard leaves single symbols."""
         kind, _, symbol = channel.partition(".")
+        if kind not in CHANNELS or not symbol:
+            return False
         if symbol == "*":
-            held = kind in self.wildcards
             self.wildcards -= {kind}
-            return held
-        held = symbol in self._symbols.get(kind, ())
-        if held:
+        elif kind in self._symbols:
             self._symbols[kind].discard(symbol)
             if not self._symbols[kind]:
                 del self._symbols[kind]
-        return held
+        return True
 
     @property
     def channels(self) -> list[str]:

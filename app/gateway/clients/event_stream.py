@@ -123,6 +123,9 @@ class EventStream(Response):
         self._hub.join(client)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         tasks = [asyncio.create_task(each) for each in (client.run(), _watched(receive, wire))]
+        for task in tasks:
+            # Whichever fails: a stream that is sent nothing any more ends.
+            task.add_done_callback(lambda _: wire.leave())
         if self._ends_in_s is not None:
             ending = asyncio.get_running_loop().call_later(self._ends_in_s, client.close, Close.SIGN_IN_ENDED)
         try:

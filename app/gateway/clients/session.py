@@ -1,7 +1,6 @@
 """The WebSocket endpoint: one client from its handshake to its close."""
 
 import asyncio
-import contextlib
 
 import structlog
 from starlette.datastructures import Headers
@@ -72,6 +71,7 @@ class SocketEndpoint:
             return
         self._hub.join(client)
         sender = asyncio.create_task(client.run())
+        sender.add_done_callback(lambda task: _close_failed(client, task))
         session = _Session(self._view, self._hub, self._access, client, identity)
         try:
             await session.run(receive, self._auth_timeout_s)
@@ -80,8 +80,15 @@ class SocketEndpoint:
             self._hub.leave(client)
             self._hub.ended(client)
             sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
+            await asyncio.gather(sender, return_exceptions=True)
+
+
+def _close_failed(client: Client, sender: asyncio.Task[None]) -> None:
+    """A client that is sent nothing any more is told so by the end of its connection."""
+    error = None if sender.cancelled() else sender.exception()
+    if error is not None:
+        log.error("sender_failed", error=repr(error))
+        client.close(Close.FAILED)
 
 
 class _Session:

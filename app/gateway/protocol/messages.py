@@ -24,6 +24,7 @@ class Close(IntEnum):
     Below 4500 a client reconnects with back-off, from 4500 it does not: the same would happen again.
     """
 
+    FAILED = 1011
     SHUTDOWN = 4000
     SLOW = 4008
     AUTH_TIMEOUT = 4009
@@ -42,6 +43,7 @@ class Close(IntEnum):
 
 
 _REASONS = {
+    Close.FAILED: "the gateway failed to send: come back",
     Close.SHUTDOWN: "the gateway is shutting down",
     Close.SLOW: "slow: the client did not read for too long",
     Close.AUTH_TIMEOUT: "no auth message in time",

@@ -6,7 +6,7 @@ bound: at it, the oldest chunks of the symbols with the longest tapes are droppe
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -94,7 +94,10 @@ def _first_of(chunk: bytes) -> int:
 class TapeFollower:
     """Follows the tape while there are requests."""
 
-    def __init__(self, brokers: Brokers, budget_bytes: int, *, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self, brokers: Brokers, budget_bytes: int, failed: Callable[[Exception], None], *, idle_s: float = IDLE_S
+    ) -> None:
+        self._failed = failed
         self._brokers, self._budget_bytes, self._idle_s = brokers, budget_bytes, idle_s
         self._lock = asyncio.Lock()
         self._reader: TableReader[object] | None = None
@@ -112,7 +115,7 @@ class TapeFollower:
         async with self._lock:
             if self._reader is None:
                 self._view = TapeView(self._budget_bytes)
-                self._reader = TableReader(self._brokers, self._view, [TRADE_TAPE.name], lambda _: None)
+                self._reader = TableReader(self._brokers, self._view, [TRADE_TAPE.name], lambda _: None, self._failed)
                 await self._reader.__aenter__()
             reader, view = self._reader, self._view
             self._rest()
@@ -143,3 +146,9 @@ class TapeFollower:
     def _let_go(self) -> None:
         log.info("tape_let_go", held_bytes=self._view.held_bytes)
         self._stopping = asyncio.create_task(self.close(), name="tape-let-go")
+        self._stopping.add_done_callback(self._let_gone)
+
+    def _let_gone(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._failed(error)

@@ -194,36 +194,21 @@ async def test_the_tape_of_a_symbol_is_served_newest_first(
     assert (await get(gateway, f"/api/trades/{symbol}?limit=1001")).status_code == 422
 
 
+def _fail(error: Exception) -> None:
+    raise AssertionError(f"the follower failed: {error!r}")
+
+
 async def test_the_tape_is_let_go_when_nobody_asks_and_read_again(
     gateway: GatewayProcess, broker_url: str, tables: Tables, unique: str
 ) -> None:
     symbol = unique.upper()
     await put_tape(tables, TapePartition(), [WindowTrade(symbol, price=5.0, timestamp=TEN_ET_MS)])
-    follower = TapeFollower(broker_url, 1 << 20, idle_s=0.2)
+    follower = TapeFollower(broker_url, 1 << 20, _fail, idle_s=0.2)
     for _ in range(2):
         assert [trade.price for trade in (await follower.view()).trades(symbol, 10)] == [5.0]
         await eventually(lambda: not follower.following)
     await follower.close()
-    nobody = TapeFollower("127.0.0.1:1", 1 << 20)
+    nobody = TapeFollower("127.0.0.1:1", 1 << 20, _fail)
     with pytest.raises(Problem, match="the tape is not read yet"):
         await nobody.view(wait_s=0.3)
     await nobody.close()
-
-
-async def test_the_directory_is_listed_and_searched_by_symbol_and_name(gateway: GatewayProcess, tables: Tables) -> None:
-    for symbol, name in (("DIRA", "Dirigible Air"), ("DIRAw", "Dirigible Air Warrants"), ("QDIR", "Quiet Direction")):
-        await tables.put(
-            topics.MARKET_SYMBOLS,
-            symbol,
-            {"symbol": symbol, "day": "2026-11-20", "name": name, "type": "CS", "exchange": "XNAS", "active": True},
-        )
-    assert (await until_served(gateway, "/api/symbols/QDIR"))["name"] == "Quiet Direction"
-    found = (await get(gateway, "/api/symbols?search=dira")).json()
-    assert [row["symbol"] for row in found["symbols"]] == ["DIRA", "DIRAw"]
-    found = (await get(gateway, "/api/symbols?search=direct")).json()
-    assert [row["symbol"] for row in found["symbols"]] == ["QDIR"]
-    page = (await get(gateway, "/api/symbols?symbols=DIRAw,QDIR")).json()
-    assert [row["symbol"] for row in page["symbols"]] == ["DIRAw", "QDIR"]
-    missing = await get(gateway, "/api/symbols/NOSUCH")
-    assert missing.status_code == 404
-    assert missing.json()["type"].endswith("unknown-symbol")

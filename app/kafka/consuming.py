@@ -1,0 +1,50 @@
+"""A consumer for the time of a context, closed whatever state Kafka is in."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from app.kafka.access import Brokers, KafkaAccess
+
+log = structlog.get_logger(__name__)
+
+#: How long the end of a consumer waits for a broker that does not answer.
+CLOSE_TIMEOUT_S = 5.0
+
+
+@asynccontextmanager
+async def consuming(brokers: Brokers, role: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer of no group that commits nothing. Raises `KafkaError`: no broker answers."""
+    access = KafkaAccess.of(brokers)
+    consumer = AIOKafkaConsumer(**access.options(role), enable_auto_commit=False, **options)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await close_consumer(consumer)
+
+
+async def close_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Close a consumer; only a cancellation of the caller itself comes out of it.
+
+    With fetches under way to a broker that is away, aiokafka's own `stop` raises the `CancelledError` of a task that
+    it has cancelled itself, which ends whoever awaits it, and leaves the connections open.
+    """
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.info("consumer_not_closed_in_order", error=repr(error))
+    finally:
+        with contextlib.suppress(KafkaError, OSError):
+            await consumer._client.close()
