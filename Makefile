@@ -8,7 +8,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: calendar help setup run test verify check chart-tools chart format bench bench-engine differential clean
+.PHONY: calendar help setup run test verify check chart-tools chart format bench bench-engine bench-start differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -21,7 +21,7 @@ $(UV):
 
 .venv/.ready: $(UV) pyproject.toml uv.lock
 	@echo "Installing the locked dependencies into .venv"
-	@$(UV) sync --frozen --inexact --quiet --python $(PYTHON)
+	@$(UV) sync --frozen --inexact --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 setup: .venv/.ready ## install everything that is locked, Kafka's jars, the page
@@ -77,6 +77,9 @@ bench: setup ## every benchmark, half an hour; writes benchmarks/results
 bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
 	@$(UV) sync --frozen --inexact --quiet --group bench
 	@.venv/bin/python -m benchmarks.engine
+
+bench-start: setup ## how long `up` takes, step by step: first and second start
+	@.venv/bin/python -m benchmarks.start
 
 clean: ## remove what setup and runs made
 	rm -rf .venv .uv .tools .tapereader .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,27 +6,17 @@ import msgspec
 
 import tables
 from app.main import app, settings
+from app.market.calendar import TradingCalendar
 from app.market.daily_alerts import halt_records
 from app.market.events import LimitUpLimitDown
 from app.market.halts import HaltCodes, HaltState, fold_halt
-from app.settings import Source
 from app.stream import PartitionView, RecordBatch
 from app.stream.announced import Announcement
 
-#: The simulator's codes; the vendor's are set by whoever knows them.
-SIMULATED = HaltCodes(halting={17: "price at its band for 15 s"}, resuming=frozenset({18}))
-
+CODES = HaltCodes(settings.halting_codes, frozenset(settings.resuming_codes))
+calendar = TradingCalendar()
 _decode = msgspec.json.Decoder(list[LimitUpLimitDown]).decode
 _encode = msgspec.json.Encoder().encode
-
-
-def _codes() -> HaltCodes:
-    if settings.halting_codes or settings.resuming_codes:
-        return HaltCodes(settings.halting_codes, frozenset(settings.resuming_codes))
-    return SIMULATED if settings.source is Source.SIMULATOR else HaltCodes()
-
-
-CODES = _codes()
 
 
 def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Announcement]:
@@ -36,7 +26,7 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
     for event in batch.decoded(_decode):
         symbol = event.symbol or ""
         before = view.get(symbol)
-        after = fold_halt(before, event, CODES)
+        after = fold_halt(before, event, CODES, calendar)
         if after is None:
             continue
         view[symbol] = after

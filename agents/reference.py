@@ -28,12 +28,15 @@ def fold_reference(view: PartitionView[Reference], batch: RecordBatch) -> None:
 
 
 def complete_rows(view: PartitionView[QuoteRow], batch: RecordBatch) -> None:
-    """Derive anew the rows of symbols whose reference data came in."""
+    """Derive anew the rows of symbols whose reference data came in.
+
+    Data of the coming day comes before its first event: the row of the day before keeps its own until then.
+    """
     owned = tables.reference.owned.get(view.partition)
     for symbol in {found.symbol for found in _references(batch)}:
-        row = view.get(symbol)
-        if row is not None and owned is not None:
-            view[symbol] = with_reference(row, owned.rows.get(symbol))
+        row, known = view.get(symbol), None if owned is None else owned.rows.get(symbol)
+        if row is not None and known is not None and known.day == row.day:
+            view[symbol] = with_reference(row, known)
 
 
 @app.agent(tables.raw_reference, name="reference")

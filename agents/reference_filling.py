@@ -1,22 +1,30 @@
-"""Symbols without reference data -> MarketDataCache -> `massive.reference`. In no event's way.
+"""Reference data of the whole market and of newcomers, and the directory -> raw topics. In no event's way.
 
-Every second the symbols of owned partitions whose row's day has no reference data are looked
-for, most active first, and as many as the settings allow are asked for at a time. At 04:00 ET,
-when all of them go stale at once, that spreads the requests over time.
+The worker that owns the first partition fills the whole market by a handful of requests. A symbol of an owned
+partition whose day has no reference data after that is a newcomer and is asked for by ticker, most active first.
 """
 
 import asyncio
+from collections.abc import Iterable
+from functools import partial
 
 import msgspec
 import structlog
+from aiokafka.partitioner import DefaultPartitioner
 
 import tables
 from app import clock
+from app.kafka import topics
 from app.main import app, settings
 from app.market.calendar import TradingCalendar
+from app.market.events import Reference
+from app.market.symbols import Listing
+from app.reference.directory import Directory
+from app.reference.filling import MarketFilling, State, newest_day
 from app.reference.lookup import ReferenceLookup
 from app.reference.opening import open_cache
 from app.settings import Source
+from app.stream.sending import send_records
 
 log = structlog.get_logger(__name__)
 
@@ -30,36 +38,120 @@ RETRY_AFTER_S = 60.0
 #: Pause between two looks for symbols.
 LOOK_EVERY_S = 1.0
 
+#: Newcomers wait this long (s) for the whole market's data of their day to be begun by some worker.
+MARKET_FIRST_S = 20.0
+
+#: The partition whose owner fills the whole market.
+LEADING_PARTITION = 0
+
+#: References sent between two looks of the event loop at other work: 1,000 take 4 ms.
+SENT_AT_A_TIME = 1_000
+
 _calendar = TradingCalendar()
 _encode = msgspec.json.Encoder().encode
 
 
 def wanted(asked: dict[str, float], now_s: float) -> list[tuple[str, str]]:
-    """Symbols of owned partitions that lack reference data for their day, most active first."""
+    """Symbols of owned partitions that lack reference data for their day, or a part of it, most active first."""
     found: list[tuple[float, str, str]] = []
     for partition, state in tables.quotes.owned.items():
         known = tables.reference.owned.get(partition)
         for symbol, row in state.rows.items():
             reference = None if known is None else known.rows.get(symbol)
-            if (reference is None or reference.day != row.day) and asked.get(symbol, 0.0) <= now_s:
+            lacks = reference is None or reference.day < row.day or bool(reference.unsettled)
+            if lacks and asked.get(symbol, 0.0) <= now_s:
                 found.append((-(row.accumulated_volume or 0.0), symbol, row.day))
     return [(symbol, day) for _, symbol, day in sorted(found)]
 
 
+async def publish(references: Iterable[Reference]) -> None:
+    """Append reference records, each to its symbol's partition."""
+    await _append(topics.REFERENCE.name, references)
+
+
+async def publish_listings(listings: Iterable[Listing]) -> None:
+    """Append listings, each to its symbol's partition."""
+    await _append(topics.SYMBOLS.name, listings)
+
+
+async def _append(topic: str, rows: Iterable[Reference | Listing]) -> None:
+    partitions = list(range(tables.PARTITIONS))
+    by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
+    for row in rows:
+        key = row.symbol.encode()
+        place = int(DefaultPartitioner()(key, partitions, partitions))
+        by_partition.setdefault(place, []).append((key, _encode(row)))
+    for partition, records in by_partition.items():
+        for first in range(0, len(records), SENT_AT_A_TIME):
+            await send_records(app, topic, partition, records[first : first + SENT_AT_A_TIME])
+
+
+def _asks_nobody() -> bool:
+    return settings.source is Source.NONE and settings.api_key() is None
+
+
+def _newest_day_of_rows() -> str | None:
+    return newest_day(row.day for state in tables.quotes.owned.values() for row in state.rows.values())
+
+
 @app.task
-async def fill_references() -> None:
-    """Keep the reference table filled while there is someone to ask."""
-    if settings.source is Source.NONE and settings.api_key() is None:
+async def fill_market() -> None:
+    """Keep the whole market's reference data filled, where this worker owns the leading partition."""
+    if _asks_nobody():
         log.info("reference_filling_off", reason="no source and no API key")
         return
     async with open_cache(settings) as cache:
-        lookup = ReferenceLookup(cache, _calendar)
-        asked: dict[str, float] = {}
+        filling, directory = MarketFilling(cache, _calendar, publish), Directory(cache, publish_listings)
+        filled = ""
         while not app.should_stop:
-            for_now = wanted(asked, clock.monotonic_s())[: CONCURRENT_SYMBOLS * 8]
-            slots = asyncio.Semaphore(CONCURRENT_SYMBOLS)
-            await asyncio.gather(*(_fill_one(lookup, slots, asked, symbol, day) for symbol, day in for_now))
+            if LEADING_PARTITION in tables.reference.owned:
+                day = newest_day((_newest_day_of_rows(), await filling.market_day()))
+                if day is not None and day > filled:
+                    await filling.fill(day)
+                    while not await directory.fill(day):
+                        await asyncio.sleep(RETRY_AFTER_S)
+                    filled = day
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+@app.task
+async def fill_newcomers() -> None:
+    """Ask for symbols that the whole market's data has not, one by one."""
+    if _asks_nobody():
+        return
+    async with open_cache(settings) as cache:
+        lookup, filling = ReferenceLookup(cache, _calendar), MarketFilling(cache, _calendar, publish)
+        asked: dict[str, float] = {}
+        seen: dict[str, float] = {}
+        while not app.should_stop:
+            await _ask_newcomers(lookup, filling, asked, seen)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _ask_newcomers(
+    lookup: ReferenceLookup,
+    filling: MarketFilling,
+    asked: dict[str, float],
+    seen: dict[str, float],
+) -> None:
+    now_s = clock.monotonic_s()
+    lacking = wanted(asked, now_s)
+    turn = {
+        day: await _is_their_turn(filling, day, seen.setdefault(day, now_s), now_s)
+        for day in sorted({day for _, day in lacking})
+    }
+    for_now = [each for each in lacking if turn[each[1]]][: CONCURRENT_SYMBOLS * 8]
+    slots = asyncio.Semaphore(CONCURRENT_SYMBOLS)
+    ask = partial(_fill_one, lookup, slots, asked)
+    await asyncio.gather(*(ask(symbol, day) for symbol, day in for_now))
+
+
+async def _is_their_turn(filling: MarketFilling, day: str, seen_s: float, now_s: float) -> bool:
+    """Whether symbols of a day are asked for by ticker: not while the whole market's data is on its way."""
+    state = await filling.state(day)
+    if state is None:
+        return now_s - seen_s > MARKET_FIRST_S
+    return state is not State.FILLING
 
 
 async def _fill_one(

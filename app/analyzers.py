@@ -10,13 +10,11 @@ touch the platform's tables. `docs/analyzers.md` shows how to write one.
 
 import asyncio
 import importlib
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -26,6 +24,7 @@ from app.kafka import topics
 from app.kafka.access import KafkaAccess
 from app.kafka.topics import TopicSpec
 from app.observability import tracing
+from app.observability.engine import surroundings
 from app.settings import Settings
 from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
 from app.stream.dead_letters import DeadLetterWriter
@@ -134,18 +133,17 @@ def attach(app: Any, analyzer: AnyAnalyzer) -> BatchedTable[Any]:
     return table
 
 
-def run_analyzers(settings: Settings) -> None:
+def run_analyzers(settings: Settings) -> NoReturn:
     """Run one worker with every analyzer until it is told to stop; it makes their tables' topics.
 
     Raises `SettingsError`: there is none, or one cannot be loaded.
     """
     from mode.loop import use
-    from mode.worker import Worker
 
     from app.kafka.admin import ensure_declared
+    from app.observability.workers import WorkerHttp
+    from app.stream import running as engine
     from app.stream.application import batched_app
-    from app.stream.observed import WorkerHttp
-    from app.stream.watchdog import Watchdog
 
     analyzers = discover(settings)
     if not analyzers:
@@ -159,23 +157,12 @@ def run_analyzers(settings: Settings) -> None:
         KafkaAccess.of(settings),
         partitions=settings.partitions,
         session_timeout_ms=settings.session_timeout_ms,
+        surroundings=surroundings(topics.RECEIVED_NS_HEADER),
     )
     for analyzer in analyzers:
         attach(app, analyzer)
-    app.finalize()
     tracing.configure(settings, "analyzers")
-    services = (WorkerHttp(app, settings), Watchdog(app, stall_timeout_s=settings.stall_timeout_s), app)
-    worker = Worker(*services, daemon=True, redirect_stdouts=False, override_logging=False)
-    code = 1
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as exit_:
-        code = exit_.code if isinstance(exit_.code, int) else 1
-    except Exception as error:
-        log.error("analyzers_failed", error=repr(error))
-    # Threads of a crashed consumer would keep the process alive.
-    sys.stdout.flush()
-    os._exit(code)
+    engine.run_worker(app, WorkerHttp(app, settings), stall_timeout_s=settings.stall_timeout_s, at_exit=tracing.close)
 
 
 if __name__ == "__main__":

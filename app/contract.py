@@ -19,6 +19,7 @@ from app.market.events import Aggregate, LimitUpLimitDown, MinuteAggregate, Quot
 from app.market.halts import HaltState
 from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
+from app.market.symbols import Listing
 from app.market.trade_tape import AllWindows, SymbolWindow
 from app.stream.dead_letters import DeadLetter
 
@@ -45,9 +46,11 @@ RECORDS: dict[TopicSpec, tuple[type[msgspec.Struct], ...]] = {
     topics.QUOTES: (Quote,),
     topics.HALTS: (LimitUpLimitDown,),
     topics.REFERENCE: (Reference,),
+    topics.SYMBOLS: (Listing,),
     topics.DEAD_LETTERS: (DeadLetter,),
     topics.MARKET_QUOTES: (QuoteRow,),
     topics.MARKET_REFERENCE: (Reference,),
+    topics.MARKET_SYMBOLS: (Listing,),
     topics.LEADERBOARDS: (Board,),
     topics.TRADE_WINDOWS: (SymbolWindow, AllWindows),
     topics.NBBO: (Nbbo,),

@@ -1,13 +1,11 @@
-"""What can go wrong, as one tree.
+"""What can go wrong, as one tree. The engine has its own (`app.stream.errors`): those end a worker, by their text.
 
 TapereaderError
 ├── SettingsError        a setting is wrong: names the setting, its value, what is allowed
 ├── StartupError         a part could not be started: port taken, download missing, disk full
 ├── TopicMismatch        a topic on the broker is not as declared
 ├── StalledError         no progress for too long: the process ends so that it is restarted
-├── GatewayFailed        a background task of the gateway failed: the process ends so that it is restarted
-├── ForeignWriteError    another writer appended to a changelog partition that we own
-├── OversizedError       one record is too large for its topic
+ ├── GatewayFailed        a background task of the gateway failed: the process ends so that it is restarted
 ├── RestError            a request to the vendor's REST failed: kind, status, when to try again
 ├── StoreDown            Redis cannot be reached now
 └── FeedError            the vendor's feed
@@ -39,18 +37,6 @@ class GatewayFailed(TapereaderError):
     """A background task of the gateway failed for good: what it holds cannot be relied on."""
 
 
-class ForeignWriteError(TapereaderError):
-    """Another process appended to a changelog partition that this worker owns."""
-
-
-class SkippedRecordsError(TapereaderError):
-    """Records of a source were passed over: this worker must read them again."""
-
-
-class OversizedError(TapereaderError):
-    """One record alone is larger than its topic takes."""
-
-
 class FeedError(TapereaderError):
     """The vendor's feed failed."""
 
@@ -62,7 +48,7 @@ class LoginRefused(FeedError):
 class RestError(TapereaderError):
     """A request to the vendor's REST failed.
 
-    `kind` is one of `timeout`, `network`, `http`, `garbage`, `limit`, `breaker`, `no_key`; `status` the
+    `kind` is one of `timeout`, `network`, `http`, `garbage`, `limit`, `breaker`, `no_key`, `plan`; `status` the
     HTTP status where there is one; `retry_after_s` what the vendor asked to wait.
     """
 

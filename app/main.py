@@ -4,8 +4,7 @@ Agents are named one by one: with a package named instead, Faust only warns when
 import, and the worker starts without that agent.
 """
 
-import os
-import sys
+from typing import NoReturn
 
 import structlog
 from mode.loop import use as use_loop
@@ -14,7 +13,9 @@ use_loop("uvloop")
 
 from app.errors import TapereaderError  # noqa: E402
 from app.kafka.access import KafkaAccess  # noqa: E402
+from app.kafka.topics import RECEIVED_NS_HEADER  # noqa: E402
 from app.observability import tracing  # noqa: E402
+from app.observability.engine import surroundings  # noqa: E402
 from app.settings import Settings  # noqa: E402  (the loop's policy is set before anything makes one)
 from app.stream.application import batched_app  # noqa: E402
 
@@ -25,6 +26,7 @@ MODULES = (
     "agents.quotes",
     "agents.reference",
     "agents.reference_filling",
+    "agents.symbols",
     "agents.leaderboards",
     "agents.nbbo",
     "agents.halts",
@@ -40,24 +42,24 @@ app = batched_app(
     partitions=settings.partitions,
     session_timeout_ms=settings.session_timeout_ms,
     instance_id=settings.group_instance_id,
+    surroundings=surroundings(RECEIVED_NS_HEADER),
     autodiscover=list(MODULES),
     origin="app",
 )
 
 
-def run_worker(settings: Settings = settings) -> None:
+def run_worker(settings: Settings = settings) -> NoReturn:
     """Run one worker until it is told to stop; the process ends with 0 then, else with 1.
 
     The app is made from the environment when this module is imported: whoever starts a worker with
     other settings puts them into its environment.
     """
     from mode.services import Service
-    from mode.worker import Worker
 
-    from app.kafka.admin import check_topics
+    from app.kafka.admin import await_topics, check_topics
     from app.kafka.topics import ALL_TOPICS
-    from app.stream.observed import WorkerHttp
-    from app.stream.watchdog import Watchdog
+    from app.observability.workers import WorkerHttp
+    from app.stream import running as engine
 
     class TopicCheck(Service):  # type: ignore[misc]
         """Ends a worker, with one sentence, whose topics are not as declared: before anything is read."""
@@ -65,31 +67,13 @@ def run_worker(settings: Settings = settings) -> None:
         async def on_start(self) -> None:
             """Check, and end the process where they are not."""
             try:
+                await await_topics(settings, ALL_TOPICS)
                 await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
             except TapereaderError as error:
                 log.error("worker_failed", error=str(error))
-                _leave(1)
+                engine.leave(1, tracing.close)
 
     app.discover()
-    app.finalize()
     tracing.configure(settings, "worker")
-    watchdog = Watchdog(app, stall_timeout_s=settings.stall_timeout_s)
-    services = (WorkerHttp(app, settings), TopicCheck(), watchdog, app)
-    worker = Worker(*services, daemon=True, redirect_stdouts=False, override_logging=False)
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as exit_:
-        code = exit_.code if isinstance(exit_.code, int) else 1
-        _leave(code)
-    except BaseException as error:
-        log.error("worker_failed", error=repr(error))
-        _leave(1)
-
-
-def _leave(code: int) -> None:
-    # Threads of a crashed consumer can keep the interpreter alive for ever; a worker that has
-    # stopped working must be gone, so that it is started again.
-    tracing.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    services = (WorkerHttp(app, settings), TopicCheck())
+    engine.run_worker(app, *services, stall_timeout_s=settings.stall_timeout_s, at_exit=tracing.close)

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.market.halts import HaltCodes
 
 PREFIX = "TAPEREADER_"
 
@@ -25,6 +26,15 @@ class Source(StrEnum):
     MASSIVE = "massive"
     SIMULATOR = "simulator"
     NONE = "none"
+
+
+class Plan(StrEnum):
+    """The vendor's individual stocks plans, smallest first; the simulated account has one of them."""
+
+    BASIC = "basic"
+    STARTER = "starter"
+    DEVELOPER = "developer"
+    ADVANCED = "advanced"
 
 
 def _named(name: str, *others: str) -> AliasChoices:
@@ -75,6 +85,9 @@ class Settings(BaseSettings):
     kafka_acks: Literal["all", "1"] = Field(
         "all", description="Whom the producer of raw events waits for: all in-sync replicas, or the leader alone."
     )
+    kafka_wait_s: float = Field(
+        0.0, ge=0, le=3600, description="A worker or a producer waits this long at its start for Kafka and its topics."
+    )
     kafka_client_id: str = Field("tapereader", min_length=1, description="What our clients are called at the broker.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How a Kafka of your own is spoken to."
@@ -107,10 +120,10 @@ class Settings(BaseSettings):
         60.0, ge=0, le=86_400, description="A symbol's alerts of new highs are this far apart, as are those of lows."
     )
     halting_codes: dict[int, str] = Field(
-        {}, description='LULD indicator codes that mean a halt, and why, as JSON: `{"17": "limit state"}`.'
+        dict(HaltCodes().halting), description='LULD indicators that halt a symbol, and why, as JSON: `{"17": "halt"}`.'
     )
     resuming_codes: Annotated[tuple[int, ...], NoDecode] = Field(
-        (), description="LULD indicator codes that mean a resumption, comma-separated."
+        tuple(sorted(HaltCodes().resuming)), description="LULD indicators that reopen a symbol, comma-separated."
     )
     analyzers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Analyzers of your own to run, `module:attribute`, comma-separated."
@@ -185,6 +198,9 @@ class Settings(BaseSettings):
     speed: float = Field(1.0, gt=0, le=3600, description="Speed of the simulated market's clock.")
     market_start: str = Field(
         "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
+    )
+    simulator_plan: Plan = Field(
+        Plan.ADVANCED, description="Plan of the simulated account: which channels and REST endpoints it has."
     )
     simulator_clock_file: Path | None = Field(
         None, description="File that keeps the simulated market's time; a later start goes on there. `up` sets it."

@@ -1,0 +1,1 @@
+"""From the feed, a file or the simulator into the raw topics."""

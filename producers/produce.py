@@ -6,7 +6,7 @@ import signal
 import structlog
 
 from app.kafka.access import KafkaAccess
-from app.kafka.admin import ensure_declared
+from app.kafka.admin import await_topics, ensure_declared
 from app.kafka.topics import DEAD_LETTERS, RAW_TOPICS
 from app.observability import tracing
 from app.settings import Settings
@@ -21,6 +21,7 @@ async def run(settings: Settings) -> None:
     """Produce until SIGTERM or SIGINT. Raises `LoginRefused`, `SettingsError`, `StartupError`, `TopicMismatch`."""
     feed_address(settings)
     tracing.configure(settings, "producer")
+    await await_topics(settings, (*RAW_TOPICS, DEAD_LETTERS))
     async with Publisher(KafkaAccess.of(settings), settings.kafka_acks) as publisher:
         await ensure_declared(settings, (*RAW_TOPICS, DEAD_LETTERS))
         producer = LiveProducer(settings, publisher)

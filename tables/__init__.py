@@ -13,6 +13,7 @@ from app.market.events import Reference
 from app.market.halts import HaltState
 from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
+from app.market.symbols import Listing
 from app.market.trade_tape import AllWindows, SymbolWindow, TapePartition, WindowTrade
 from app.stream import BatchedTable, RecordBatchSchema
 from app.stream.announced import AnnouncingTable
@@ -52,6 +53,7 @@ def _parts(spec: topics.TopicSpec, name: str, row: type[Row], sources: Sequence[
 
 aggregates = _batched(topics.AGGREGATES)
 raw_reference = _batched(topics.REFERENCE)
+raw_symbols = _batched(topics.SYMBOLS)
 trades = _batched(topics.TRADES)
 raw_quotes = _batched(topics.QUOTES)
 raw_halts = _batched(topics.HALTS)
@@ -60,6 +62,9 @@ partition_windows = _batched(topics.PARTITION_WINDOWS)
 
 #: Reference data of each symbol; null until known.
 reference = _table(topics.MARKET_REFERENCE, "reference", Reference, topics.REFERENCE)
+
+#: The directory: name, type and listing exchange of each symbol.
+symbols = _table(topics.MARKET_SYMBOLS, "symbols", Listing, topics.SYMBOLS)
 
 #: The row of each symbol; an aggregate changes it, and so does new reference data.
 quotes = _table(topics.MARKET_QUOTES, "quotes", QuoteRow, topics.AGGREGATES, topics.REFERENCE)

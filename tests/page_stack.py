@@ -26,7 +26,7 @@ PAGE_MARKS = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
     pytest.mark.timeout(240),
 ]
-REASONS = ("price at its band for 15 s", "news pending", "volatility pause")
+REASONS = ("trading halt or pause", "news pending", "volatility pause")
 
 
 def figures(symbol: str, chance: random.Random, at_ms: int) -> dict[str, Any]:
@@ -107,11 +107,14 @@ async def put_ranges(tables: Tables, symbol: str, low: float, high: float) -> No
     await tables.put(topics.DAILY_RANGES, symbol, row)
 
 
-async def put_halt(tables: Tables, symbol: str, since_ms: int | None, reason: str = REASONS[0]) -> None:
+async def put_halt(
+    tables: Tables, symbol: str, since_ms: int | None, reason: str = REASONS[0], *, tape: int = 3
+) -> None:
     """Write a symbol's halt, or its end where `since_ms` is None."""
     row = {
         "symbol": symbol, "upper_band": 110.0, "lower_band": 90.0, "indicators": [17], "timestamp": since_ms or 0,
         "sequence_number": 1, "halted_since": since_ms, "reason": reason, "resumed_at": None,
+        "day": "2026-11-20", "tape": tape, "halts_told": tape == 3,
     }  # fmt: skip
     await tables.put(topics.MARKET_HALTS, symbol, row)
 

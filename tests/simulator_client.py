@@ -67,9 +67,11 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(simulator: Simulator, *channels: str, key: str = "simulator") -> AsyncIterator[Client]:
-    """A client that has sent its login and subscriptions."""
-    async with connect(f"ws://{simulator.ws_feed}/stocks", proxy=None, close_timeout=1) as socket:
+async def connected(
+    simulator: Simulator, *channels: str, key: str = "simulator", host: str = ""
+) -> AsyncIterator[Client]:
+    """A client that has sent its login and subscriptions; `host` is `delayed/` for the delayed one."""
+    async with connect(f"ws://{simulator.ws_feed}/{host}stocks", proxy=None, close_timeout=1) as socket:
         client = Client(socket)
         await client.say("auth", key)
         if channels:

@@ -14,7 +14,7 @@ from typer.main import get_command
 from app import __version__
 from app.commands.capacity import capacity as print_capacity
 from app.commands.console import DataDir, KafkaPort, configured, err, errors, out, progress, run
-from app.settings import Settings, Source
+from app.settings import Plan, Settings, Source
 
 #: Groups of commands, imported when they are asked for: the others should not wait for them.
 GROUPS = {
@@ -54,6 +54,9 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 RedisPort = Annotated[int | None, typer.Option(help="Port of the Redis that `up` starts.")]
+SimulatorPlan = Annotated[
+    Plan | None, typer.Option("--plan", help="Plan of the simulated account: what its key may see.")
+]
 HttpPort = Annotated[int | None, typer.Option(help="Port of the page, REST and WebSocket.")]
 
 
@@ -87,6 +90,7 @@ def up(
     symbols: Annotated[int | None, typer.Option(help="Symbols of the simulated market, at most 12,000.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.")] = None,
     speed: Annotated[float | None, typer.Option(help="Speed of the simulated market's clock.")] = None,
+    simulator_plan: SimulatorPlan = None,
     browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the page.")] = None,
 ) -> None:
     """Start the whole platform on this machine: Kafka, Redis, source, workers, gateway.
@@ -160,11 +164,22 @@ def doctor(data_dir: DataDir = None) -> None:
 
 
 @cli.command()
-def simulate() -> None:
-    """Serve a simulated market: Massive's WebSocket and REST protocols on one port."""
+def simulate(
+    ctx: typer.Context,
+    simulator_port: Annotated[int | None, typer.Option(help="Port of WebSocket and REST.")] = None,
+    symbols: Annotated[int | None, typer.Option(help="Symbols of the simulated market, at most 12,000.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Speed of the simulated market's clock.")] = None,
+    simulator_plan: SimulatorPlan = None,
+) -> None:
+    """Serve a simulated market: Massive's WebSocket and REST protocols on one port.
+
+    Examples: `tapereader simulate`, `tapereader simulate --plan starter` (bars only, 15 minutes late, at
+    `/delayed/stocks`).
+    """
     from producers.simulator import serve
 
-    run(serve)
+    run(serve, **ctx.params)
 
 
 @cli.command()

@@ -1,0 +1,1 @@
+"""The gateway: the public tables to clients over WebSocket, event stream and REST."""

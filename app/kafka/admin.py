@@ -1,12 +1,15 @@
 """Creates the topics, or checks that they are as declared."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from app import clock
 from app.errors import SettingsError, StartupError, TopicMismatch
 from app.kafka.access import Brokers, KafkaAccess
 from app.kafka.topics import TopicSpec
@@ -14,6 +17,9 @@ from app.settings import Settings
 
 #: What must be as declared for the platform to work; how long records are kept is the operator's.
 _CHECKED = ("cleanup.policy", "max.message.bytes")
+
+#: Who waits for Kafka looks this often.
+AWAIT_PAUSE_S = 0.1
 
 
 async def ensure_topics(
@@ -63,6 +69,33 @@ async def check_topics(brokers: Brokers, specs: Iterable[TopicSpec], partitions:
             if spec.name not in existing:
                 raise TopicMismatch(f"topic {spec.name}: expected it to exist; make it by `tapereader topics create`")
         await _check(admin, declared, partitions)
+
+
+async def await_topics(settings: Settings, specs: Iterable[TopicSpec]) -> None:
+    """Wait until Kafka answers and has the topics, for as long as the settings say, and return in either case."""
+    deadline_s = clock.monotonic_s() + settings.kafka_wait_s
+    missing = {spec.name for spec in specs}
+    while missing and clock.monotonic_s() < deadline_s:
+        if await _reachable(settings.bootstrap_servers):
+            with contextlib.suppress(KafkaError, OSError):
+                async with admin_client(KafkaAccess.of(settings)) as admin:
+                    while missing := missing - set(await admin.list_topics()):
+                        if clock.monotonic_s() > deadline_s:
+                            return
+                        await asyncio.sleep(AWAIT_PAUSE_S)
+        if missing:
+            await asyncio.sleep(AWAIT_PAUSE_S)
+
+
+async def _reachable(bootstrap_servers: str) -> bool:
+    """Whether one of the servers accepts a connection; aiokafka would log each that does not."""
+    for server in bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        with contextlib.suppress(OSError, ValueError, TimeoutError):
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 1.0)
+            writer.close()
+            return True
+    return False
 
 
 @asynccontextmanager

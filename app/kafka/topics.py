@@ -62,6 +62,9 @@ HALTS = TopicSpec("massive.halts", "symbol", "LULD events as Massive sent them",
 REFERENCE = TopicSpec(
     "massive.reference", "symbol", "previous day, average volume and float, as fetched", retention_ms=2 * DAY_MS
 )
+SYMBOLS = TopicSpec(
+    "massive.symbols", "symbol", "name, type and exchange of symbols, as fetched", retention_ms=2 * DAY_MS
+)
 UNKNOWN = TopicSpec("massive.unknown", "symbol", "events of a type that has no route", retention_ms=DAY_MS)
 DEAD_LETTERS = TopicSpec(
     "market.dead-letters", "source key", "what could not be processed, and why", retention_ms=7 * DAY_MS
@@ -69,6 +72,9 @@ DEAD_LETTERS = TopicSpec(
 
 MARKET_QUOTES = TopicSpec("market.quotes", "symbol", "the row of each symbol", cleanup="compact")
 MARKET_REFERENCE = TopicSpec("market.reference", "symbol", "reference data of each symbol", cleanup="compact")
+MARKET_SYMBOLS = TopicSpec(
+    "market.symbols", "symbol", "the directory: name, type and exchange of each symbol", cleanup="compact"
+)
 PARTITION_TOPS = TopicSpec(
     "tapereader.partition-tops",
     "board/partition",
@@ -97,10 +103,11 @@ DAILY_RANGES = TopicSpec(
 )
 ALERTS = TopicSpec("market.alerts", "symbol", "alerts, each with a key that tells repetitions", retention_ms=DAY_MS)
 
-RAW_TOPICS = (AGGREGATES, TRADES, QUOTES, HALTS, REFERENCE, UNKNOWN)
+RAW_TOPICS = (AGGREGATES, TRADES, QUOTES, HALTS, REFERENCE, SYMBOLS, UNKNOWN)
 PUBLIC_TABLES = (
     MARKET_QUOTES,
     MARKET_REFERENCE,
+    MARKET_SYMBOLS,
     LEADERBOARDS,
     TRADE_WINDOWS,
     NBBO,

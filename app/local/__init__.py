@@ -1,0 +1,1 @@
+"""Everything that `up` starts and watches on one machine."""

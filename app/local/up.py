@@ -2,37 +2,38 @@
 
 import asyncio
 import contextlib
-import secrets
+import os
 import shutil
 import signal
 import socket
 import sys
 import webbrowser
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import httpx
-from aiokafka.errors import KafkaError
-from pydantic import SecretStr
 from rich.console import Console
 
 from app import clock
 from app.errors import StartupError
 from app.kafka import topics
-from app.kafka.admin import ensure_declared
+from app.local import java
 from app.local.kafka import LocalKafka
-from app.local.observe import Observation, Observer
+from app.local.parts import START_TIMEOUT_S, Parts
 from app.local.preflight import check
 from app.local.processes import ManagedProcess, Reaper
 from app.local.redis import LocalRedis
 from app.local.screen import Screen
 from app.local.state import remove_state, write_state
-from app.settings import Settings, Source
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.local.observe import Observation
 
 #: Lines of status on something that is not a terminal: one each so many seconds.
 PLAIN_INTERVAL_S = 10.0
 
-#: A part that is not up by then will not be; tables of a whole day are read back in well under that.
-START_TIMEOUT_S = 120.0
+#: With fewer cores the page comes first: started all at once, the processes' imports take each other's time.
+CORES_FOR_ALL_AT_ONCE = 4
 
 #: A part that died this often while everything starts will not start.
 START_ATTEMPTS = 3
@@ -50,10 +51,8 @@ class Up:
         self.screen = Screen(console or Console())
         self.reaper = Reaper()
         self.processes: list[ManagedProcess] = []
-        #: Where each of our own processes answers `/readyz` and `/metrics`, by name.
-        self.urls: dict[str, str] = {}
+        self.parts = Parts(settings, self.data_dir)
         self.stopping = asyncio.Event()
-        self._session_secret = settings.gateway_session_secret or SecretStr(secrets.token_hex(32))
 
     @property
     def address(self) -> str:
@@ -64,37 +63,49 @@ class Up:
     # -- starting
 
     async def start(self) -> None:
-        """Start all parts. Raises `StartupError` with one clear sentence."""
+        """Start all parts. Raises `StartupError` with one clear sentence.
+
+        What does not need another part starts beside it: the gateway serves the page while Kafka starts, and the
+        others wait for their topics themselves.
+        """
         check(self.settings)
         self._write_state()
         kafka = await self._start_kafka() if self.settings.kafka_bootstrap_servers is None else None
-        if self.settings.redis_url is None:
-            self.screen.step("redis", f"starting on port {self.settings.redis_port}")
-            redis = LocalRedis(self.data_dir / "redis", self.settings.redis_port)
-            redis.prepare()
-            self._launch(redis.process)
+        redis = self._start_redis() if self.settings.redis_url is None else None
+        own = self.parts.processes()
+        page = [process for process in own if process.name.startswith("gateway")]
+        self._launch_all(page)
+        if (os.cpu_count() or 1) < CORES_FOR_ALL_AT_ONCE:
+            await self._wait("the gateway", lambda: self._page_reachable() or (kafka is not None and kafka.ready()))
+        self._launch_all([process for process in own if process not in page])
+        if redis is not None:
             await self._wait("Redis", redis.ready)
             self.screen.done("redis", f"answers on port {self.settings.redis_port}")
         if kafka is not None:
             await self._wait("Kafka", kafka.ready)
             self.screen.done("kafka", f"answers on port {self.settings.kafka_port}")
         await self._make_topics()
-        for name, command in self._commands():
-            self.screen.step(name, "starting")
-            self._launch(self._own(name, command))
         await self._wait_for_gateway()
 
     async def _start_kafka(self) -> LocalKafka:
-        await self._fetch_jars()
+        if java.listed() is None:
+            await self._fetch_jars()
         self.screen.step("kafka", f"starting on port {self.settings.kafka_port}")
         kafka = LocalKafka(self.data_dir / "kafka", self.settings.kafka_port)
         await asyncio.to_thread(kafka.prepare)
         self._launch(kafka.process)
         return kafka
 
+    def _start_redis(self) -> LocalRedis:
+        self.screen.step("redis", f"starting on port {self.settings.redis_port}")
+        redis = LocalRedis(self.data_dir / "redis", self.settings.redis_port)
+        redis.prepare()
+        self._launch(redis.process)
+        return redis
+
     async def _fetch_jars(self) -> None:
         # In a process of its own: a download in a thread could not be stopped by Ctrl-C.
-        self.screen.step("kafka", "its jars (the first time a download of 80 MB)")
+        self.screen.step("kafka", "its jars, this once: a download of 80 MB, and half a minute to prepare them")
         fetch = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.local.fetch",
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
@@ -111,6 +122,16 @@ class Up:
             last = said.decode(errors="replace").strip().splitlines()
             raise StartupError((last[-1] if last else "Kafka's jars could not be fetched").removeprefix("error: "))
 
+    def _launch_all(self, processes: list[ManagedProcess]) -> None:
+        for process in processes:
+            self.screen.step(process.name, "starting")
+            self._launch(process)
+
+    def _page_reachable(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            return probe.connect_ex(("127.0.0.1", self.settings.http_port)) == 0
+
     def _launch(self, process: ManagedProcess) -> None:
         process.reaper = self.reaper
         process.start()
@@ -120,11 +141,17 @@ class Up:
     async def _wait(self, part: str, ready: Callable[[], bool]) -> None:
         deadline_s = clock.monotonic_s() + START_TIMEOUT_S
         while not ready():
+            self._watch()
             if clock.monotonic_s() > deadline_s:
                 raise StartupError(f"{part} did not answer within {START_TIMEOUT_S:.0f} s; see {self.data_dir}")
             await asyncio.sleep(0.05)
 
     async def _make_topics(self) -> None:
+        # Not above: Kafka and the gateway start while this process imports Kafka's client.
+        from aiokafka.errors import KafkaError
+
+        from app.kafka.admin import ensure_declared
+
         settings = self.settings
         self.screen.step("topics", f"{len(topics.ALL_TOPICS)} with {settings.partitions} partitions each")
         deadline_s = clock.monotonic_s() + 30
@@ -140,43 +167,9 @@ class Up:
                 await asyncio.sleep(0.3)
         self.screen.done("topics", f"{len(made)} made, {len(topics.ALL_TOPICS) - len(made)} there already")
 
-    def _commands(self) -> list[tuple[str, str]]:
-        commands = [("gateway", "gateway")]
-        commands += [(f"gateway-{number}", "gateway") for number in range(2, self.settings.gateways + 1)]
-        commands += [(f"worker-{number}", "worker") for number in range(1, self.settings.workers + 1)]
-        if self.settings.source is Source.SIMULATOR:
-            commands.append(("simulator", "simulate"))
-        if self.settings.source is not Source.NONE:
-            commands.append(("producer", "produce"))
-        return commands
-
-    def _worker_port(self, name: str) -> int:
-        """A worker's HTTP port: from the settings' on, one each; a free one where they say 0."""
-        first = self.settings.worker_http_port
-        if first:
-            return first + int(name.rpartition("-")[2]) - 1
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    def _own(self, name: str, command: str) -> ManagedProcess:
-        settings = self.settings.model_copy(
-            update={
-                "data_dir": self.data_dir,
-                "kafka_bootstrap_servers": self.settings.bootstrap_servers,
-                "redis_url": self.settings.redis_address,
-                # One for all gateways: a session is good at each of them.
-                "gateway_session_secret": self._session_secret,
-                "simulator_clock_file": self.settings.simulator_clock_file or self.data_dir / "simulator-clock",
-            }
-        )
-        if command == "worker":
-            settings = settings.model_copy(update={"worker_http_port": self._worker_port(name)})
-        self.urls[name] = _url(settings, command)
-        log_path = self.data_dir / "logs" / f"{name}.log"
-        return ManagedProcess(name, [sys.executable, "-m", "app", command], log_path, settings.as_environment())
-
     async def _wait_for_gateway(self) -> None:
+        import httpx
+
         self.screen.step("gateway", "reading the tables")
         gateway = next(process for process in self.processes if process.name == "gateway")
         deadline_s = clock.monotonic_s() + START_TIMEOUT_S
@@ -228,6 +221,8 @@ class Up:
             self.screen.warn(f"the disk of {self.data_dir} is full: free some")
 
     async def _keep_running(self) -> None:
+        from app.local.observe import Observer
+
         observer = Observer(self.settings)
         shown_s = 0.0
         try:
@@ -246,7 +241,7 @@ class Up:
         finally:
             await observer.close()
 
-    def _write_state(self, observation: Observation | None = None) -> None:
+    def _write_state(self, observation: "Observation | None" = None) -> None:
         state = {
             "address": self.address,
             "kafka": self.settings.bootstrap_servers,
@@ -257,7 +252,7 @@ class Up:
                     "pid": process.pid,
                     "alive": process.alive,
                     "restarts": process.restarts,
-                    "url": self.urls.get(process.name),
+                    "url": self.parts.urls.get(process.name),
                 }
                 for process in self.processes
             ],
@@ -278,13 +273,3 @@ class Up:
         self.processes.clear()
         self.reaper.close()
         remove_state(self.data_dir)
-
-
-def _url(settings: Settings, command: str) -> str:
-    host, port = {
-        "gateway": (settings.http_host, settings.http_port),
-        "produce": (settings.http_host, settings.control_port),
-        "worker": (settings.worker_http_host, settings.worker_http_port),
-        "simulate": ("127.0.0.1", settings.simulator_port),
-    }[command]
-    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"

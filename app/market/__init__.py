@@ -1,0 +1,1 @@
+"""The market's rules: pure functions and values, no framework, no clock."""

@@ -90,7 +90,9 @@ class Reference(Struct, frozen=True, gc=False):
     """Reference data of a symbol, as a record of `massive.reference`.
 
     `day` is the trading day (ISO date) for which it holds, that is the one after `previous_day`'s.
-    None means not known; 0 is a number like others.
+    None means not known; 0 is a number like others. `split` is the split that is executed on the day
+    ("20:1": of 20 shares one was made), by which the figures are adjusted already. `unsettled` names the
+    parts that could not be asked yet: they are asked for again.
     """
 
     symbol: str
@@ -98,6 +100,8 @@ class Reference(Struct, frozen=True, gc=False):
     previous_day: PreviousDay | None = None
     avg_volume: float | None = None
     free_float: float | None = None
+    split: str | None = None
+    unsettled: tuple[str, ...] = ()
 
 
 def epoch_ms(stamp: int) -> int:

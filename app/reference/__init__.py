@@ -1,0 +1,1 @@
+"""Reference data from the vendor's REST API, cached in memory and Redis."""

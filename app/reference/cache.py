@@ -10,7 +10,7 @@ import os
 import random
 import socket
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,10 +21,10 @@ from app.errors import StoreDown
 from app.reference.codec import Codec, UndecodableError
 from app.reference.flights import Flights
 from app.reference.keyed import REDIS_DOWN, KeyedCache
-from app.reference.listener import Signals
+from app.reference.listener import Signals, message
 from app.reference.memory import Entry, Memory
 from app.reference.records import Answer, Kind, Layer, State, TickerSnapshot
-from app.reference.rest import MassiveRest
+from app.reference.rest import NOTHING, MassiveRest
 from app.reference.sources import Sources
 from app.reference.statistics import Instruments, Report, Statistics
 from app.reference.store import PREFIX, Keys, RedisStore
@@ -113,6 +113,29 @@ class MarketDataCache(KeyedCache):
         self._drop(key)
         return await self.get(kind, ticker)
 
+    async def fill(self, kind: Kind, values: Mapping[str, bytes | None]) -> bool:
+        """Keep the values of many tickers as the vendor's JSON; None: it has none. False where Redis is down.
+
+        They live as long as values that were asked for one by one.
+        """
+        kept: list[tuple[str, bytes, int]] = []
+        stale_ms = int(self._settings.cache_stale_ttl_s * 1000)
+        for ticker, value in values.items():
+            keys = Keys.of(kind, ticker)
+            data = self._codec.encode(NOTHING if value is None else value)
+            life_ms = self._sources.ttl_ms(kind) if value is not None else self._sources.missing_ttl_ms
+            kept.append((keys.value, data, life_ms))
+            if value is not None:
+                kept.append((keys.stale, data, stale_ms))
+        try:
+            await self.store.set_many(kept, message(self.origin, "bulk", kind))
+        except StoreDown:
+            self._redis_failed()
+            return False
+        finally:
+            self.missed_news()
+        return True
+
     async def forget(self, kind: Kind, ticker: str) -> bool:
         """Delete a value and all that is kept beside it; whether there was one."""
         keys = Keys.of(kind, ticker)
@@ -147,7 +170,14 @@ class MarketDataCache(KeyedCache):
     # News from other processes, and the end
 
     def changed(self, origin: str, event: str, key: str) -> None:
-        """A process says that a value was written (`set`), deleted (`del`) or could not be fetched (`fail`)."""
+        """A process says that a value was written (`set`), deleted (`del`) or could not be fetched (`fail`).
+
+        `bulk`: the values of many tickers were written; the key is their kind.
+        """
+        if event == "bulk":
+            if origin != self.origin:
+                self.missed_news()
+            return
         if origin != self.origin and event != "fail":
             self._counts.invalidations += 1
             self._drop(key)

@@ -17,6 +17,9 @@ from app.reference.records import Answer, Kind, State, TickerSnapshot
 #: it is asked for a newer one only when the one that is kept is older than this (s).
 DAY_RETRY_S = 900.0
 
+#: The names of the three parts, as `Reference.unsettled` has them.
+PARTS = ("previous_day", "avg_volume", "free_float")
+
 
 class Found(Struct, frozen=True):
     """What was found of a symbol.
@@ -53,6 +56,7 @@ class ReferenceLookup:
             previous_day=None if value is None else value.previous_day,
             avg_volume=avg_volume.value,
             free_float=free_float.value,
+            unsettled=tuple(part for part, answer in zip(PARTS, answers, strict=True) if not answer.settled),
         )
         return Found(reference, settled, retry_s)
 

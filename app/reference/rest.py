@@ -17,6 +17,7 @@ import msgspec
 from app import clock
 from app.errors import RestError, SettingsError
 from app.market.calendar import NEW_YORK
+from app.reference.entitlements import Endpoint, Entitlements
 from app.reference.limits import Limits
 from app.reference.records import BarsBody, FloatsBody, Kind, RatiosBody, SnapshotBody, TickerSnapshot
 from app.reference.statistics import Instruments, Statistics
@@ -29,8 +30,11 @@ T = TypeVar("T")
 #: The mean volume is that of the last 30 daily bars among those of the last 42 days.
 BARS, BARS_DAYS = 30, 42
 
-#: What a plan does not include (403) and what the vendor does not know (404): both have no ratio.
-NO_RATIO = (403, 404)
+#: What a plan does not include (403) and what the vendor does not know (404): neither is to be had.
+HAS_NONE = (403, 404)
+
+#: An answer of the whole market may take this much longer than one of a ticker: 7 MB beside 600 bytes.
+BULK_TIMEOUTS = 6
 
 #: What the vendor has not, in JSON.
 NOTHING = b"null"
@@ -62,11 +66,13 @@ class MassiveRest:
         self,
         client: aiohttp.ClientSession,
         limits: Limits | None,
+        entitlements: Entitlements | None,
         settings: Settings,
         statistics: Statistics,
         instruments: Instruments,
     ) -> None:
         self._client, self._limits, self._settings = client, limits, settings
+        self._entitlements = entitlements
         self._statistics, self._instruments = statistics, instruments
         self.guard = Guarded(
             "rest", settings.rest_breaker_failures, settings.rest_breaker_open_s, _is_their_fault, _refused
@@ -85,21 +91,21 @@ class MassiveRest:
         async with aiohttp.ClientSession(
             base_url=base,
             headers={"Authorization": f"Bearer {key}"} if key else None,
-            timeout=aiohttp.ClientTimeout(total=settings.rest_timeout_s),
             connector=aiohttp.TCPConnector(limit=settings.rest_concurrency),
             # Plain http is a server on this machine: a proxy of the environment cannot reach it.
             trust_env=not base.startswith("http://"),
         ) as client:
             limits = Limits(store, settings, key) if key else None
-            yield cls(client, limits, settings, statistics, instruments)
+            entitlements = Entitlements(store, key) if key else None
+            yield cls(client, limits, entitlements, settings, statistics, instruments)
 
     async def snapshot(self, ticker: str) -> bytes | None:
         """A ticker's snapshot, in the vendor's JSON."""
         path = f"/v2/snapshot/locale/us/markets/stocks/tickers/{quote(ticker, safe='')}"
         try:
-            body = await self._ask(Kind.SNAPSHOT, path, {}, SnapshotBody)
+            body = await self.ask(Kind.SNAPSHOT, Endpoint.SNAPSHOT, path, {}, SnapshotBody)
         except RestError as error:
-            if error.status == 404:
+            if error.status in HAS_NONE:
                 return None
             raise
         if bytes(body.ticker) == NOTHING:
@@ -113,10 +119,11 @@ class MassiveRest:
     async def avg_volume(self, ticker: str) -> bytes | None:
         """A ticker's average daily volume in shares, as JSON: its one ratio's, else the mean of the daily bars."""
         try:
-            ratios = await self._ask(Kind.AVG_VOLUME, "/stocks/financials/v1/ratios", {"ticker": ticker}, RatiosBody)
+            query = {"ticker": ticker}
+            ratios = await self.ask(Kind.AVG_VOLUME, Endpoint.RATIOS, "/stocks/financials/v1/ratios", query, RatiosBody)
             rows = ratios.results or []
         except RestError as error:
-            if error.status not in NO_RATIO:
+            if error.status not in HAS_NONE:
                 raise
             rows = []
         if len(rows) == 1:
@@ -126,9 +133,9 @@ class MassiveRest:
     async def free_float(self, ticker: str) -> bytes | None:
         """A ticker's free float in shares, as JSON: the first row's."""
         try:
-            body = await self._ask(Kind.FREE_FLOAT, "/stocks/vX/float", {"ticker": ticker}, FloatsBody)
+            body = await self.ask(Kind.FREE_FLOAT, Endpoint.FLOATS, "/stocks/vX/float", {"ticker": ticker}, FloatsBody)
         except RestError as error:
-            if error.status == 404:
+            if error.status in HAS_NONE:
                 return None
             raise
         return _positive(body.results[0].free_float) if body.results else None
@@ -138,9 +145,10 @@ class MassiveRest:
         first = today - timedelta(days=BARS_DAYS)
         path = f"/v2/aggs/ticker/{quote(ticker, safe='')}/range/1/day/{first}/{today}"
         try:
-            body = await self._ask(Kind.AVG_VOLUME, path, {"adjusted": "true", "sort": "desc", "limit": "50"}, BarsBody)
+            query = {"adjusted": "true", "sort": "desc", "limit": "50"}
+            body = await self.ask(Kind.AVG_VOLUME, Endpoint.DAILY_BARS, path, query, BarsBody)
         except RestError as error:
-            if error.status == 404:
+            if error.status in HAS_NONE:
                 return None
             raise
         # Today's bar is of a part of a day: it would draw the mean down until the close.
@@ -148,23 +156,48 @@ class MassiveRest:
         volumes = [bar.volume or 0.0 for bar in whole[:BARS]]
         return _positive(sum(volumes) / len(volumes)) if volumes else None
 
-    async def _ask(self, kind: Kind, path: str, parameters: Mapping[str, str], body: type[T]) -> T:
-        limits = self._limits
-        if limits is None:
+    async def ask(
+        self,
+        kind: Kind,
+        endpoint: Endpoint,
+        path: str,
+        parameters: Mapping[str, str],
+        body: type[T],
+        *,
+        bulk: bool = False,
+    ) -> T:
+        """An endpoint's answer, within the key's limits, with retries. `bulk`: it holds the whole market.
+
+        Raises `RestError`; of kind `plan` where the key's plan does not include the endpoint, which is then not
+        asked again for a day.
+        """
+        limits, entitlements = self._limits, self._entitlements
+        if limits is None or entitlements is None:
             raise RestError("no_key", "REST is not asked: there is no API key")
+        if await entitlements.refused(endpoint):
+            raise RestError("plan", f"REST: {endpoint.value} is not in the plan of the API key", status=403)
+        timeout_s = self._settings.rest_timeout_s * (BULK_TIMEOUTS if bulk else 1)
 
         async def attempt() -> T:
             self.guard.check()
             async with limits.room():
-                return await self.guard(path, lambda: self._exchange(kind, path, parameters, body))
+                return await self.guard(path, lambda: self._exchange(kind, path, parameters, body, timeout_s))
 
-        return await self._around(kind, attempt)
+        try:
+            return await self._around(kind, attempt)
+        except RestError as error:
+            if error.status != 403:
+                raise
+            await entitlements.refuse(endpoint, str(error))
+            raise RestError("plan", f"REST: {endpoint.value} is not in the plan of the API key", status=403) from error
 
-    async def _exchange(self, kind: Kind, path: str, parameters: Mapping[str, str], body: type[T]) -> T:
+    async def _exchange(
+        self, kind: Kind, path: str, parameters: Mapping[str, str], body: type[T], timeout_s: float
+    ) -> T:
         began_s, outcome = clock.monotonic_s(), "ok"
         self._statistics.rest_requests += 1
         try:
-            return await self._send(path, parameters, body)
+            return await self._send(path, parameters, body, timeout_s)
         except RestError as error:
             outcome = error.reason
             await self._note(error)
@@ -172,12 +205,13 @@ class MassiveRest:
         finally:
             self._instruments.api_duration[kind].record(clock.monotonic_s() - began_s, {"outcome": outcome})
 
-    async def _send(self, path: str, parameters: Mapping[str, str], body: type[T]) -> T:
+    async def _send(self, path: str, parameters: Mapping[str, str], body: type[T], timeout_s: float) -> T:
+        limit = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._client.get(path, params=parameters) as response:
+            async with self._client.get(path, params=parameters, timeout=limit) as response:
                 content = await response.read()
         except TimeoutError as error:
-            raise RestError("timeout", f"REST: {path} took longer than {self._settings.rest_timeout_s} s") from error
+            raise RestError("timeout", f"REST: {path} took longer than {timeout_s:g} s") from error
         except aiohttp.ClientError as error:
             raise RestError("network", f"REST: {path}: {type(error).__name__}: {error}") from error
         if response.status != 200:
@@ -222,8 +256,8 @@ def _is_their_fault(error: Exception) -> bool:
 
 
 def _is_answer(error: Exception) -> bool:
-    # 404 says that the vendor has none.
-    return isinstance(error, RestError) and error.status == 404
+    # 404 says that the vendor has none, 403 that the plan does not include it.
+    return isinstance(error, RestError) and error.status in HAS_NONE
 
 
 def _refused() -> RestError:

@@ -40,6 +40,11 @@ class Sources:
         """How long a value of a kind lives."""
         return self._kinds[kind].ttl_ms
 
+    @property
+    def missing_ttl_ms(self) -> int:
+        """How long it is believed that the vendor has no value."""
+        return int(self._missing_ttl_s * 1000)
+
     def errand(self, kind: Kind, ticker: str, *, refresh: bool) -> Errand:
         """What to request for a ticker; `refresh`: although there is a value."""
         source = self._kinds[kind]

@@ -139,6 +139,20 @@ class RedisStore:
 
         await self.run("set", call)
 
+    async def set_many(self, values: "list[tuple[str, bytes, int]]", message: str) -> None:
+        """Write values, each with its life (ms), in steps of 500, and say once at the end that it was done."""
+
+        async def step(rows: "list[tuple[str, bytes, int]]") -> None:
+            pipeline: Any = self.client.pipeline(transaction=False)
+            for key, data, ttl_ms in rows:
+                pipeline.set(key, data, px=ttl_ms)
+            await pipeline.execute()
+
+        for first in range(0, len(values), 500):
+            rows = values[first : first + 500]
+            await self.run("set_many", lambda rows=rows: step(rows))  # type: ignore[misc] # mypy infers no defaults of lambdas
+        await self.publish(INVALIDATIONS, message.encode())
+
     async def delete(self, keys: list[str], messages: list[str]) -> int:
         """Delete keys and say so; the number of keys that were there."""
 

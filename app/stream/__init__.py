@@ -7,8 +7,9 @@ assignment, rebalances, recovery. `docs/engine.md` explains how and why.
 """
 
 from app.stream.batches import RecordBatch, Undecodable
+from app.stream.dead_letters import DeadLetterWriter
 from app.stream.schema import RecordBatchSchema
 from app.stream.table import BatchedTable
 from app.stream.view import PartitionView
 
-__all__ = ["BatchedTable", "PartitionView", "RecordBatch", "RecordBatchSchema", "Undecodable"]
+__all__ = ["BatchedTable", "DeadLetterWriter", "PartitionView", "RecordBatch", "RecordBatchSchema", "Undecodable"]

@@ -15,8 +15,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from app.stream import instruments, internals
+from app.stream import internals
 from app.stream.batches import RecordBatch
+from app.stream.surroundings import surroundings_of
 from app.stream.table import BatchedTable
 from app.stream.view import PartitionView
 
@@ -79,4 +80,4 @@ class AnnouncingTable(BatchedTable[Row]):
             await self.crash(error)
             raise
         self.announced += len(pending)
-        instruments.sent[self.announces] += len(pending)
+        surroundings_of(self.app).observer.sent(self.announces, len(pending))

@@ -7,8 +7,6 @@ newest record of a partition is never compacted away, so the newest offsets surv
 
 import msgspec
 
-from app.observability.tracing import TRACE_HEADER
-
 #: Name of the header.
 COVERS_HEADER = "covers"
 
@@ -39,10 +37,9 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Covers)
 
 
-def encode(covers: Covers, trace: bytes | None = None) -> list[tuple[str, bytes]]:
-    """The headers of a flush's last record; with the trace that led to it, where it is sampled."""
-    headers = [(COVERS_HEADER, _encoder.encode(covers))]
-    return headers if trace is None else [*headers, (TRACE_HEADER, trace)]
+def encode(covers: Covers) -> tuple[str, bytes]:
+    """The header of a flush's last record."""
+    return COVERS_HEADER, _encoder.encode(covers)
 
 
 def decode(headers: "list[tuple[str, bytes]] | tuple[tuple[str, bytes], ...]") -> Covers | None:

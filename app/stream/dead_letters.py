@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.stream import instruments, internals
+from app.stream import internals
 from app.stream.batches import RecordBatch, Undecodable, where
+from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ class DeadLetterWriter:
         for future in sent:
             await future
         self.written += len(letters)
-        instruments.sent[self._topic] += len(letters)
+        surroundings_of(self._app).observer.sent(self._topic, len(letters))
 
 
 __all__ = ["DeadLetter", "DeadLetterWriter", "from_record", "from_undecodable", "where"]

@@ -5,12 +5,11 @@ from typing import Any, Protocol
 
 import structlog
 
-from app.errors import ForeignWriteError
-from app.observability import tracing
 from app.stream import internals
 from app.stream.dead_letters import DeadLetterWriter, Letter
+from app.stream.errors import ForeignWriteError
 from app.stream.folding import Flush
-from app.stream.instruments import TableInstruments
+from app.stream.surroundings import Surroundings, TableObserver
 from app.stream.under_way import UnderWay
 from app.stream.watchdog import end_soon
 
@@ -27,7 +26,8 @@ class Flushed(Protocol):
     app: Any
     name: str
     dead_letters: DeadLetterWriter
-    instruments: TableInstruments
+    observer: TableObserver
+    around: Surroundings
 
     @property
     def changelog_topic_name(self) -> str:
@@ -110,9 +110,11 @@ class Flushing:
                 left -= 1
                 under_way.done(1)
                 self._check_place(flush, metadata.offset)
-                topic = self._table.changelog_topic_name
-                self._table.instruments.flushed(topic, flush.records, flush.made_ns, flush.received_ns)
-                tracing.finished(f"flush {topic}", flush.trace, flush.made_ns)
+                topic, around = self._table.changelog_topic_name, self._table.around
+                took_s = (around.clock.wall_ns() - flush.made_ns) / 1e9
+                self._table.observer.flushed(topic, flush.records, took_s, flush.received_ns)
+                if flush.trace is not None:
+                    around.traces.finished(f"flush {topic}", flush.trace, flush.made_ns)
             if message is not None:
                 message.ack(self._table.app.consumer)
         except Exception as error:

@@ -11,10 +11,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
-from app import clock
-from app.errors import OversizedError
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import from_record, from_undecodable
+from app.stream.errors import OversizedError
 from app.stream.folding import Flush
 from app.stream.partition import PartitionState
 from app.stream.table import BatchedTable
@@ -92,7 +91,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         pending = batch.since(state.covered.get(batch.topic))
         rejected: list[tuple[RecordBatch, Exception]] = []
         events = self._decoded(pending, rejected) if len(pending) else []
-        started_s = clock.monotonic_s()
+        started_s = self.around.clock.monotonic_s()
         try:
             with self.span_of(batch):
                 flushes = self._fold(state, pending, events)
@@ -101,7 +100,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
             await self.crash(error)
             raise
         if events:
-            self.instruments.folded(started_s)
+            self.observer.folded(len(events), self.around.clock.monotonic_s() - started_s)
         letters = [from_undecodable(batch, found) for found in batch.undecodable]
         letters += [from_record(found, 0, error) for found, error in rejected]
         await self._send(state.partition, flushes, letters, message)
@@ -130,5 +129,5 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
             builder = self.build(state, changes)
             if builder is None:
                 raise OversizedError(f"{len(changes)} rows of {self.name}[{state.partition}] do not fit a record batch")
-            flushes.append(Flush(state, builder, batch))
+            flushes.append(self.flush_of(state, builder, batch))
         return flushes

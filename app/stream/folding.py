@@ -3,11 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from app import clock
-from app.errors import OversizedError
-from app.observability import tracing
 from app.stream.batches import RecordBatch
-from app.stream.instruments import received_ns
+from app.stream.errors import OversizedError
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.view import PartitionView
 
@@ -26,6 +23,9 @@ class Writable(Protocol[Row]):
     def apply(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> None:
         """Take the changes into the rows."""
 
+    def flush_of(self, state: PartitionState[Row], builder: RecordBatchBuilder, batch: RecordBatch | None) -> "Flush":
+        """The flush that goes out, with the time and the trace of now."""
+
 
 class Flush:
     """A flush under way: its record batch, then what Kafka said of it."""
@@ -33,12 +33,16 @@ class Flush:
     __slots__ = ("builder", "future", "made_ns", "received_ns", "records", "state", "trace")
 
     def __init__(
-        self, state: PartitionState[Any], builder: RecordBatchBuilder, batch: RecordBatch | None = None
+        self,
+        state: PartitionState[Any],
+        builder: RecordBatchBuilder,
+        made_ns: int,
+        trace: bytes | None = None,
+        received_ns: int | None = None,
     ) -> None:
         self.state, self.builder, self.records = state, builder.builder, builder.records
         self.future: Any = None
-        self.made_ns, self.trace = clock.wall_ns(), tracing.current_header()
-        self.received_ns = None if batch is None else received_ns(batch)
+        self.made_ns, self.trace, self.received_ns = made_ns, trace, received_ns
 
 
 class Folding(Generic[Row]):
@@ -72,7 +76,7 @@ class Folding(Generic[Row]):
             return
         self.table.apply(self.state, view.changes)
         self.changes.update(view.changes)
-        self.flushes.append(Flush(self.state, builder, batch))
+        self.flushes.append(self.table.flush_of(self.state, builder, batch))
 
     def _divide(self, batch: RecordBatch, error: Exception) -> None:
         if len(batch) == 1:

@@ -22,7 +22,6 @@ from typing import Any
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
 
-from app.observability import tracing
 from app.stream.batches import RecordBatch, Undecodable
 
 #: How soon records that back-pressure holds back are looked at again. Nothing wakes the reader when
@@ -41,7 +40,9 @@ def limit_fetch_wait(consumer: Any) -> None:
     consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
 
 
-def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) -> RecordBatch | None:
+def drain(
+    result: FetchResult, topic: str, partition: int, *, check_crcs: bool, trace_header: str | None = None
+) -> RecordBatch | None:
     """Everything that a fetch brought for a partition, as one batch; None where it is outdated.
 
     A record batch that cannot be read (codec missing, checksum wrong, bytes broken) becomes an
@@ -56,7 +57,6 @@ def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) 
     records: list[Any] = []
     undecodable: list[Undecodable] = []
     traces: list[bytes] = []
-    tracing_on = tracing.enabled()
     while source.has_next():
         batch = source.next_batch()
         try:
@@ -68,8 +68,8 @@ def drain(result: FetchResult, topic: str, partition: int, *, check_crcs: bool) 
                 if records[start:] and records[start].offset < position:
                     records[start:] = [record for record in records[start:] if record.offset >= position]
                 # Whoever traces marks the first record of a record batch: one look for all of it.
-                if tracing_on and records[start : start + 1]:
-                    traces += tracing.headers_in(records[start : start + 1])
+                if trace_header is not None and records[start:]:
+                    traces += [value for name, value in records[start].headers if name == trace_header]
         except Exception as error:
             del records[start_of(records, batch.base_offset) :]
             undecodable.append(Undecodable(max(batch.base_offset, position), batch.next_offset, _reason(error)))
@@ -93,13 +93,17 @@ def _reason(error: Exception) -> str:
 
 
 async def fetched(
-    consumer: Any, allowed: Callable[[], Collection[Any] | None], timeout_s: float, batched: set[str]
+    consumer: Any,
+    allowed: Callable[[], Collection[Any] | None],
+    timeout_s: float,
+    batched: set[str],
+    trace_header: str | None = None,
 ) -> dict[Any, Any]:
     """What the fetcher holds: a `RecordBatch` for topics in `batched`, records for the others.
 
     Waits up to `timeout_s` for something to arrive. `allowed` names the partitions that may be read, None for
-    all; it is asked at the moment of reading, since the assignment may change while this waits. Follows
-    aiokafka's `Fetcher.fetched_records`.
+    all; it is asked at the moment of reading, since the assignment may change while this waits. Headers named
+    `trace_header` of first records become the batches' traces. Follows aiokafka's `Fetcher.fetched_records`.
     """
     fetcher = consumer._fetcher
     subscriptions = fetcher._subscriptions
@@ -107,7 +111,7 @@ async def fetched(
         if subscriptions.reassignment_in_progress:
             await subscriptions.wait_for_assignment()
         partitions = allowed()
-        drained = _drain_all(fetcher, partitions, batched, consumer._max_poll_records)
+        drained = _drain_all(fetcher, partitions, batched, consumer._max_poll_records, trace_header)
         if drained:
             return drained
         if partitions is not None and any(tp not in partitions for tp in fetcher._records):
@@ -118,10 +122,12 @@ async def fetched(
             waiter.cancel()
             return {}
         waiter.result()
-        return _drain_all(fetcher, allowed(), batched, consumer._max_poll_records)
+        return _drain_all(fetcher, allowed(), batched, consumer._max_poll_records, trace_header)
 
 
-def _drain_all(fetcher: Any, partitions: Any, batched: set[str], max_records: int | None) -> dict[Any, Any]:
+def _drain_all(
+    fetcher: Any, partitions: Any, batched: set[str], max_records: int | None, trace_header: str | None
+) -> dict[Any, Any]:
     drained: dict[Any, Any] = {}
     for tp in list(fetcher._records):
         if partitions is not None and tp not in partitions:
@@ -138,7 +144,7 @@ def _drain_all(fetcher: Any, partitions: Any, batched: set[str], max_records: in
             continue
         found: Any
         if tp.topic in batched:
-            found = drain(result, tp.topic, tp.partition, check_crcs=fetcher._check_crcs)
+            found = drain(result, tp.topic, tp.partition, check_crcs=fetcher._check_crcs, trace_header=trace_header)
         else:
             found = result.getall(max_records)
         if not result.has_more():

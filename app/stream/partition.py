@@ -91,9 +91,12 @@ class RecordBatchBuilder:
         self.records = 0
 
     def fill(
-        self, rows: Sequence[tuple[bytes, bytes | None]], found: covers.Covers, trace: bytes | None = None
+        self,
+        rows: Sequence[tuple[bytes, bytes | None]],
+        found: covers.Covers,
+        headers: Sequence[tuple[str, bytes]] = (),
     ) -> bool:
-        """Append all rows, with the trace that led to them; whether they fit."""
+        """Append all rows, the last one with `headers` too; whether they fit."""
         # The builder takes a first record of any size, and the broker would then refuse the batch.
         if sum(len(key) + len(value or b"") for key, value in rows) > MAX_FLUSH_BYTES:
             return False
@@ -102,7 +105,7 @@ class RecordBatchBuilder:
             if append(timestamp=None, key=key, value=value) is None:
                 return False
         key, value = rows[-1]
-        if append(timestamp=None, key=key, value=value, headers=covers.encode(found, trace)) is None:
+        if append(timestamp=None, key=key, value=value, headers=[covers.encode(found), *headers]) is None:
             return False
         self.records = len(rows)
         self.builder.close()

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from app.errors import OversizedError
-from app.observability.tracing import TRACE_HEADER
-from app.stream import instruments, internals
+from app.stream import internals
+from app.stream.errors import OversizedError
+from app.stream.surroundings import surroundings_of
 
 
 async def send_records(
@@ -20,7 +20,8 @@ async def send_records(
     record that fits no record batch, `KafkaError` when the broker does not take them.
     """
     producer = internals.kafka_producer(app)
-    marked = [] if trace is None else [(TRACE_HEADER, trace)]
+    around = surroundings_of(app)
+    marked = [] if trace is None else [(around.traces.header, trace)]
     builder, waiting, count = producer.create_batch(), [], 0
     for key, value in records:
         headers = marked if not builder.record_count() else []
@@ -33,5 +34,5 @@ async def send_records(
     if builder.record_count():
         waiting.append(await producer.send_batch(builder, topic, partition=partition))
     await asyncio.gather(*waiting)
-    instruments.sent[topic] += count
+    around.observer.sent(topic, count)
     return count

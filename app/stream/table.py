@@ -15,17 +15,15 @@ import faust
 import structlog
 from faust.types import TP, EventT
 
-from app import clock
-from app.errors import OversizedError, SkippedRecordsError, TapereaderError
-from app.observability import tracing
 from app.stream import covers, internals
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable
+from app.stream.errors import OversizedError, SkippedRecordsError, UnreadableRowError
 from app.stream.flushing import Flushing
 from app.stream.folding import Flush, Fold, Folding
-from app.stream.instruments import TableInstruments
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.store import PartitionedStore
+from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
 Row = TypeVar("Row")
@@ -63,7 +61,8 @@ class BatchedTable(faust.Table, Generic[Row]):
         self.on_ready, self.on_lost, self.on_change = on_ready, on_lost, on_change
         self.flushing = Flushing(self)
         self._store_in_use: PartitionedStore | None = None
-        self.instruments = TableInstruments(name)
+        self.around = surroundings_of(app)
+        self.observer = self.around.observer.table(name)
         #: The trace that changed a partition last, by partition; who publishes from its rows takes it away.
         self.traced: dict[int, bytes] = {}
         app.tables.add(self)
@@ -109,10 +108,10 @@ class BatchedTable(faust.Table, Generic[Row]):
         pending = batch.since(state.covered.get(batch.topic))
         folding = Folding(self, state, function)
         if len(pending):
-            started_s = clock.monotonic_s()
+            started_s = self.around.clock.monotonic_s()
             with self.span_of(batch):
                 folding.fold(pending)
-            self.instruments.folded(started_s)
+            self.observer.folded(len(pending), self.around.clock.monotonic_s() - started_s)
         letters = [from_undecodable(batch, found) for found in batch.undecodable]
         letters += [from_record(found, 0, error) for found, error in folding.rejected]
         await self._send(state.partition, folding.flushes, letters, message)
@@ -152,8 +151,9 @@ class BatchedTable(faust.Table, Generic[Row]):
             "messaging.destination.name": batch.topic,
             "messaging.batch.message_count": len(batch),
         }
-        with tracing.continued(f"fold {self.name}", batch.traces, **source):
-            header = tracing.current_header()
+        traces = self.around.traces
+        with traces.continued(f"fold {self.name}", batch.traces, source):
+            header = traces.current()
             if header is not None:
                 self.traced[batch.partition] = header
             yield
@@ -174,12 +174,12 @@ class BatchedTable(faust.Table, Generic[Row]):
         state = self.data.partitions.get(partition)
         if state is None or not changes:
             return
-        with tracing.continued(f"write {self.name}", traces):
+        with self.around.traces.continued(f"write {self.name}", traces, {}):
             builder = self.build(state, changes)
             if builder is None:
                 raise OversizedError(f"{len(changes)} rows for {self.name}[{partition}] do not fit one record batch")
             self.apply(state, changes)
-            flush = Flush(state, builder)
+            flush = self.flush_of(state, builder)
         await self._send(partition, [flush], [], None)
 
     def build(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
@@ -188,10 +188,19 @@ class BatchedTable(faust.Table, Generic[Row]):
         rows = [(key.encode(), None if row is None else encode(row)) for key, row in changes.items()]
         builder = RecordBatchBuilder(internals.kafka_producer(self.app).create_batch())
         found = covers.Covers(len(rows), state.logged, dict(state.covered), state.restart)
-        if not builder.fill(rows, found, tracing.current_header()):
+        trace = self.around.traces.current()
+        if not builder.fill(rows, found, () if trace is None else [(self.around.traces.header, trace)]):
             return None
         state.logged, state.restart = dict(state.covered), False
         return builder
+
+    def flush_of(
+        self, state: PartitionState[Row], builder: RecordBatchBuilder, batch: RecordBatch | None = None
+    ) -> Flush:
+        """The flush that goes out, with the time and the trace of now."""
+        around = self.around
+        received_ns = None if batch is None else self.observer.received_ns(batch)
+        return Flush(state, builder, around.clock.wall_ns(), around.traces.current(), received_ns)
 
     def apply(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> None:
         """Let changes count in memory."""
@@ -264,7 +273,7 @@ class BatchedTable(faust.Table, Generic[Row]):
                 try:
                     state = recovery.finish(self.decode_row)
                 except Exception as error:
-                    raise TapereaderError(
+                    raise UnreadableRowError(
                         f"{tp.topic}[{tp.partition}] holds a row that this version cannot read ({error}); "
                         "run the version that wrote it, or delete the topic to build it anew"
                     ) from error

@@ -14,13 +14,12 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from app.observability import meters, metrics
-from app.observability.distributions import Distribution
-from app.stream import instruments, internals
+from app.stream import internals
 from app.stream.batches import RecordBatch
 from app.stream.ledger import Ledger
 from app.stream.message import BatchMessage
 from app.stream.schema import RecordBatchSchema
+from app.stream.surroundings import surroundings_of
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -38,9 +37,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return {}
         if consumer._closed or consumer._fetcher._closed:
             raise ConsumerStoppedError
+        traces = self.consumer.around.traces
         found = await internals.fetched(
-            consumer, lambda: self._allowed(active_partitions), timeout or 0.0, self.consumer.batched_topics
-        )
+            consumer, lambda: self._allowed(active_partitions), timeout or 0.0, self.consumer.batched_topics,
+            traces.header if traces.enabled() else None,
+        )  # fmt: skip
         # Assignments change in this thread: what was read now is of the generation of now.
         self.consumer.read_generation = self.app.consumer_generation_id
         return found
@@ -67,7 +68,7 @@ class Consumer(driver.Consumer):
         self._released_generation: int | None = None
         #: Records read since the start, by topic; those of changelogs are read at a recovery.
         self.received: Counter[str] = Counter()
-        self._batch_sizes: dict[str, Distribution] = {}
+        self.around = surroundings_of(self.app)
 
     @property
     def sources_held(self) -> bool:
@@ -129,9 +130,7 @@ class Consumer(driver.Consumer):
 
     def _note(self, topic: str, records: int) -> None:
         self.received[topic] += records
-        if topic not in self._batch_sizes:
-            self._batch_sizes[topic] = meters.distribution(metrics.BATCH_SIZE, {metrics.TOPIC: topic})
-        self._batch_sizes[topic].record(records)
+        self.around.observer.read(topic, records)
 
     def ack(self, message: Any) -> bool:
         """Mark a message as processed; a batch counts for all of its stretch."""
@@ -215,10 +214,9 @@ class Producer(driver.Producer):
         sending.add_done_callback(lambda done: self._count(topic, done))
         return sending
 
-    @staticmethod
-    def _count(topic: str, done: Any) -> None:
+    def _count(self, topic: str, done: Any) -> None:
         if not done.cancelled() and done.exception() is None:
-            instruments.sent[topic] += 1
+            surroundings_of(self.app).observer.sent(topic, 1)
 
 
 class Transport(driver.Transport):

@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 from mode import Service
 
-from app import clock
-from app.errors import StalledError
+from app.stream.errors import StalledError
+from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Watchdog(Service):
         while not self.should_stop:
             await self.sleep(interval_s)
             waiting, position = self._observe()
-            if progress.is_stalled(clock.monotonic_s(), position, waiting):
+            if progress.is_stalled(surroundings_of(self.app).clock.monotonic_s(), position, waiting):
                 error = StalledError(
                     f"{waiting} records are waiting and nothing moved for {self.stall_timeout_s:.0f} s "
                     f"(positions: {position}); the worker ends and is to be started again"

@@ -4,7 +4,7 @@
 market is seeded: the same seed gives the same events at the same virtual times.
 """
 
-from producers.simulator.luld import HALT_CODES, HALTED, RESUMED
+from producers.simulator.luld import HALTED, RESUMED
 from producers.simulator.server import DEFAULT_API_KEY, Simulator, serve
 
-__all__ = ["DEFAULT_API_KEY", "HALTED", "HALT_CODES", "RESUMED", "Simulator", "serve"]
+__all__ = ["DEFAULT_API_KEY", "HALTED", "RESUMED", "Simulator", "serve"]

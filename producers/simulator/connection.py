@@ -1,6 +1,7 @@
 """One client of the feed: the vendor's login and subscription dialogue, and a bounded queue of frames."""
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -11,13 +12,16 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from app import clock
 from producers.simulator.faults import Faults
-from producers.simulator.subscriptions import Subscriptions
+from producers.simulator.plans import Rights
+from producers.simulator.subscriptions import Subscriptions, is_channel
 
 log = structlog.get_logger(__name__)
 
 #: Bytes that may wait for a client. A frame is at most half a MiB; at 50,000 events/s this is about
 #: three seconds of the tape, after which a client is cut off as the vendor does.
 QUEUE_BYTES: Final = 16 * 1024 * 1024
+#: What passes between a newcomer's login and the close of the connection that has to go: 1 to 2 s at the vendor's.
+EVICTION_S: Final = 1.0
 #: A client that has not logged in by then is told so and closed.
 LOGIN_TIMEOUT_S: Final = 10.0
 
@@ -27,8 +31,14 @@ STATUS_MESSAGES: Final = {
     "auth_failed": "authentication failed",
     "auth_timeout": "No authentication request received.",
     "auth_required": "authentication required: send an auth action first",
-    "max_connections": "Maximum number of websocket connections exceeded. Close another one of this account first.",
+    "max_connections": "Maximum number of websocket connections exceeded. You have reached the connection limit for "
+    "your account. Please contact support at https://massive.com/contact",
 }
+NO_WEBSOCKET: Final = "Your plan doesn't include websocket access. Visit https://massive.com/pricing to upgrade."
+NO_REAL_TIME: Final = (
+    "You don't have access real-time data. If your plan only includes delayed data, you can connect to the delayed "
+    "websocket at wss://delayed.massive.com/stocks."
+)
 
 
 class ClientAction(msgspec.Struct):
@@ -44,14 +54,18 @@ class Registry(Protocol):
     faults: Faults
 
     @property
+    def rights(self) -> Rights:
+        """What the account's plan has."""
+
+    @property
     def counts(self) -> Counter[str]:
         """What happened to connections, by name."""
 
     def check_key(self, key: str) -> bool:
         """Whether an API key is right."""
 
-    def admit(self, connection: "Connection", key: str) -> bool:
-        """Whether one more connection of the key is allowed; it is counted from then on."""
+    def admit(self, connection: "Connection", key: str) -> None:
+        """Take a connection in; where that is one too many of the key, an older one will be closed."""
 
 
 def status_frame(*statuses: tuple[str, str]) -> bytes:
@@ -62,8 +76,11 @@ def status_frame(*statuses: tuple[str, str]) -> bytes:
 class Connection:
     """A client from its first frame to its end. `run` returns when it has gone."""
 
-    def __init__(self, server: Registry, request: web.Request, socket: web.WebSocketResponse) -> None:
+    def __init__(
+        self, server: Registry, request: web.Request, socket: web.WebSocketResponse, *, delayed: bool = False
+    ) -> None:
         self._server, self._request, self._socket = server, request, socket
+        self._delayed = delayed
         self.subscriptions = Subscriptions()
         self.key: str | None = None
         self.silent_until_s = 0.0
@@ -148,20 +165,33 @@ class Connection:
             self._server.counts["dropped_during_auth"] += 1
             self.abort()
             return True
-        if faults.refuse_login or not self._server.check_key(request.params):
+        refusal = self._refusal(request.params)
+        if refusal is not None:
             self._server.counts["refused_logins"] += 1
-            await self._say("auth_failed")
-            await self.close(WSCloseCode.POLICY_VIOLATION, "auth_failed")
+            await self._say("auth_failed", refusal)
+            self._hang_up()
             return True
-        if not self._server.admit(self, request.params):
-            self._server.counts["too_many_connections"] += 1
-            await self._say("max_connections")
-            await self.close(faults.max_connections_close, "max_connections")
-            return True
+        self._server.admit(self, request.params)
         # The reply is queued before the key is set: no event may come before it.
         self.queue(status_frame(("auth_success", STATUS_MESSAGES["auth_success"])))
         self.key = request.params
         return True
+
+    def _refusal(self, key: str) -> str | None:
+        """What is said to a login that is refused."""
+        if self._server.faults.refuse_login or not self._server.check_key(key):
+            return STATUS_MESSAGES["auth_failed"]
+        return None if self._server.rights.channels else NO_WEBSOCKET
+
+    async def evict(self) -> None:
+        """Say that the account has too many connections, and close: what the vendor does to one of them."""
+        await asyncio.sleep(EVICTION_S)
+        if self._gone:
+            return
+        self._server.counts["evicted"] += 1
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await self._say("max_connections")
+            await self.close(self._server.faults.max_connections_close, "max_connections")
 
     async def _act(self, text: str) -> None:
         request = self._parse(text)
@@ -170,17 +200,37 @@ class Connection:
             given = "no JSON object with an action" if request is None else repr(request.action)
             self.queue(status_frame(("error", f"expected the action subscribe or unsubscribe, was {given}")))
             return
-        subscribing = request.action == "subscribe"
-        statuses = []
-        for channel in channels:
-            done = self.subscriptions.add(channel) if subscribing else self.subscriptions.remove(channel)
-            verb = "subscribed to" if subscribing else "unsubscribed to"
-            statuses.append(("success", f"{verb}: {channel}") if done else ("error", f"not a channel: {channel}"))
-        if statuses:
-            self.queue(status_frame(*statuses))
+        known = [channel for channel in channels if is_channel(channel)]
+        answers = self._subscribe(known) if request.action == "subscribe" else self._unsubscribe(known)
+        if answers:
+            self.queue(status_frame(*answers))
 
-    async def _say(self, status: str) -> None:
-        await self._socket.send_frame(status_frame((status, STATUS_MESSAGES[status])), WSMsgType.TEXT)
+    def _subscribe(self, channels: list[str]) -> list[tuple[str, str]]:
+        """One status for each channel that is new or refused; a refusal does not name its channel."""
+        rights = self._server.rights
+        if not rights.real_time and not self._delayed:
+            return [("error", NO_REAL_TIME)] if channels else []
+        answers = []
+        for channel in channels:
+            if channel.partition(".")[0] not in rights.channels:
+                answers.append(("error", "not authorized"))
+            elif self.subscriptions.add(channel):
+                answers.append(("success", f"subscribed to: {channel}"))
+        return answers
+
+    def _unsubscribe(self, channels: list[str]) -> list[tuple[str, str]]:
+        gone = [channel for channel in channels if self.subscriptions.remove(channel)]
+        return [("success", f"unsubscribed to: {channel}") for channel in gone]
+
+    def _hang_up(self) -> None:
+        """Drop the connection without a close frame, after what was said."""
+        self._gone = True
+        if self._request.transport is not None:
+            self._request.transport.close()
+
+    async def _say(self, status: str, message: str | None = None) -> None:
+        frame = status_frame((status, message or STATUS_MESSAGES[status]))
+        await self._socket.send_frame(frame, WSMsgType.TEXT)
 
     async def _send_frames(self) -> None:
         while True:

@@ -41,8 +41,11 @@ def frames_of(events: list[bytes]) -> list[tuple[bytes, int]]:
 class Feed:
     """The pacing of one market and the connections that receive it."""
 
-    def __init__(self, model: MarketModel, market_clock: VirtualClock, faults: Faults, *, skip_nights: bool) -> None:
+    def __init__(
+        self, model: MarketModel, market_clock: VirtualClock, faults: Faults, *, skip_nights: bool, delay_ms: int = 0
+    ) -> None:
         self.model, self.clock, self.faults = model, market_clock, faults
+        self._delay_ms = delay_ms
         self._skip_nights = skip_nights
         self.connections: list[Connection] = []
         self.sent: Counter[str] = Counter()
@@ -50,6 +53,11 @@ class Feed:
         self._pending: Encoded | None = None
         self._place = 0
         self._end_ms = 0
+
+    @property
+    def time_ms(self) -> int:
+        """The market's time (epoch ms) at which the next second is sent."""
+        return self.model.next_ms + self._delay_ms
 
     async def run(self) -> None:
         """Keep the feed going until cancelled."""
@@ -62,19 +70,19 @@ class Feed:
         """Bring the feed up to the market's present time, as far as the bound on catching up allows."""
         started_s = clock.monotonic_s()
         while self.faults.market != "closed":
-            now_ms = self.clock.now_ms()
+            now_ms = self.clock.now_ms() - self._delay_ms
             if not self._deliver(now_ms) or (self.model.day_over and not self._next_day(now_ms)):
                 return
-            if self.model.next_ms > self.clock.now_ms():
+            if self.time_ms > self.clock.now_ms():
                 return
             if clock.monotonic_s() - started_s > CATCH_UP_S:
                 self.counts["held_back"] += 1
-                self.clock.jump(self.model.next_ms)
+                self.clock.jump(self.time_ms)
                 return
             self._draw()
             await asyncio.sleep(0)
         # A closed market stands still: what it does not send does not happen.
-        self.clock.jump(self.model.next_ms)
+        self.clock.jump(self.time_ms)
 
     def _draw(self) -> None:
         second = self.model.second()

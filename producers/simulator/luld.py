@@ -9,17 +9,17 @@ from typing import Final
 
 import numpy as np
 
-from app.market.halts import HaltCodes
 from producers.simulator.symbols import Flags, Floats, Ints
 
-#: The vendor publishes no list of its indicator codes; these are the simulator's own, except that
-#: its documentation's example of plain bands carries 21.
+#: Indicators as the vendor's glossary has them ("Conditions and Indicators"): 16 Restated Value is by far the most
+#: frequent, 21 Price Band, 17 Suspended Halt Pause, 18 Reopening Update.
+RESTATED: Final = 16
 BANDS: Final = 21
 HALTED: Final = 17
 RESUMED: Final = 18
 
-#: What the simulator's codes mean, for who reads its halts.
-HALT_CODES: Final = HaltCodes(halting={HALTED: "price at its band for 15 s"}, resuming=frozenset({RESUMED}))
+#: The tape of Nasdaq-listed symbols: of them alone the vendor tells halts and reopenings.
+TOLD_TAPE: Final = 3
 
 LIMIT_STATE_S: Final = 15
 HALT_S: Final = 300
@@ -40,6 +40,15 @@ class BandEvents:
     upper: Floats
     lower: Floats
     code: Ints
+
+    def told(self, tape: Ints) -> "BandEvents":
+        """What the vendor sends of them: halts of Nasdaq-listed symbols only, with bands of 0.00."""
+        halted = self.code == HALTED
+        untold = tape[self.slot] != TOLD_TAPE
+        kept = ~(halted & untold)
+        code = np.where((self.code == RESUMED) & untold, RESTATED, self.code)
+        upper, lower = (np.where(halted, 0.0, band) for band in (self.upper, self.lower))
+        return BandEvents(self.slot[kept], upper[kept], lower[kept], code[kept])
 
 
 class LimitUpLimitDown:
@@ -67,11 +76,12 @@ class LimitUpLimitDown:
             self.upper[:], self.lower[:] = np.inf, 0.0
             return events
         wide = second < self._opens + WIDE_OPEN_S or second >= self._closes - WIDE_CLOSE_S
-        if not self._armed or wide != self._wide:
+        opening = not self._armed
+        if opening or wide != self._wide:
             if not self._armed:
                 self._trailing, self._armed = price.copy(), True
             self._wide = wide
-            self._rebase(~self.halted, codes)
+            self._rebase(~self.halted, codes, BANDS if opening else RESTATED)
         self._trailing += (price - self._trailing) / REFERENCE_S
         if second % UPDATE_S == 0:
             out = np.abs(self._trailing / self._reference - 1) >= UPDATE_SHARE
@@ -91,7 +101,7 @@ class LimitUpLimitDown:
         self.halted[:] = False
         self._at_limit_s[:] = 0
 
-    def _rebase(self, chosen: Flags, codes: Ints) -> None:
+    def _rebase(self, chosen: Flags, codes: Ints, code: int = RESTATED) -> None:
         reference = self._trailing[chosen]
         self._reference[chosen] = reference
         share = np.where(reference < 3, 0.2, np.where(self._first_tier[chosen], 0.05, 0.1)) * (2 if self._wide else 1)
@@ -99,7 +109,7 @@ class LimitUpLimitDown:
         digits = np.where(reference + width >= 1, 100.0, 10_000.0)
         self.upper[chosen] = np.floor((reference + width) * digits) / digits
         self.lower[chosen] = np.maximum(np.ceil((reference - width) * digits) / digits, 0.0001)
-        codes[chosen] = BANDS
+        codes[chosen] = code
 
     def _resume(self, second: int, price: Floats, codes: Ints) -> None:
         due = self.halted & (second >= self._resumes_at)

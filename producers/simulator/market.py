@@ -86,7 +86,7 @@ class MarketModel:
         start_ms, number = self.next_ms, (self.next_ms - self.day.begins_ms) // 1000
         rate = float(self._shape.rate[number])
         regular = self.day.opens_ms <= start_ms < self.day.closes_ms
-        events = self.luld.step(number, self.prices.mid)
+        events = self.luld.step(number, self.prices.mid).told(self.universe.tape)
         bands = Bands(events.slot, events.upper, events.lower, events.code, self._sequence(len(events.slot)))
         self.prices.step(number, rate, regular, self.luld.halted)
         self.prices.mid = self.luld.clamp(self.prices.mid)

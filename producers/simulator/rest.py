@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, time
 from functools import partial
@@ -11,10 +11,12 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from app import clock
 from app.market.calendar import NEW_YORK
 from producers.simulator.answers import Answers, Json
 from producers.simulator.clock import VirtualClock
 from producers.simulator.faults import Faults
+from producers.simulator.plans import Rights
 from producers.simulator.symbols import Universe
 from producers.simulator.whole_market import WholeMarket
 
@@ -23,6 +25,16 @@ PUBLIC_HOST: Final = "https://api.massive.com"
 #: Rows of a page, default and most: vendor's documents.
 _TICKER_LIMIT, _AGGREGATE_LIMIT = (100, 1000), (5000, 50_000)
 _RATIO_LIMIT, _FLOAT_LIMIT, _SPLIT_LIMIT = (100, 50_000), (100, 5000), (100, 5000)
+
+
+NOT_ENTITLED: Final = "You are not entitled to this data. Please upgrade your plan at https://massive.com/pricing"
+NOT_THIS_TIME: Final = (
+    "Your plan doesn't include this data timeframe. Please upgrade your plan at https://massive.com/pricing"
+)
+TOO_MANY_CALLS: Final = (
+    "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue. "
+    "https://massive.com/pricing"
+)
 
 
 class RestError(Exception):
@@ -61,8 +73,11 @@ class RestApi:
     """Handlers of the vendor's endpoints; `requests` counts them by endpoint, `statuses` by status."""
 
     def __init__(
-        self, universe: Universe, answers: Answers, market_clock: VirtualClock, faults: Faults, api_key: str
-    ) -> None:
+        self, universe: Universe, answers: Answers, market_clock: VirtualClock, faults: Faults, api_key: str,
+        rights: Rights,
+    ) -> None:  # fmt: skip
+        self._rights = rights
+        self._calls_s: deque[float] = deque()
         self._universe, self._answers, self._clock = universe, answers, market_clock
         self._faults, self._api_key = faults, api_key
         self._whole = WholeMarket(answers.model)
@@ -95,13 +110,13 @@ class RestApi:
             self.requests[name] += 1
             if self._faults.rest_delay_s:
                 await asyncio.sleep(self._faults.rest_delay_s)
-            response = self._answer(request, handler)
+            response = self._answer(request, name, handler)
             self.statuses[str(response.status)] += 1
             return response
 
         return answer
 
-    def _answer(self, request: web.Request, handler: Handler) -> web.Response:
+    def _answer(self, request: web.Request, name: str, handler: Handler) -> web.Response:
         status = self._faults.take_rest_status()
         if status is not None:
             wait_s = self._faults.retry_after_s
@@ -112,10 +127,23 @@ class RestApi:
         if not self._has_key(request):
             return self._json(401, self._with_id({"status": "ERROR", "error": "Unknown API Key"}))
         try:
+            self._check_plan(name)
             body = handler(request)
         except RestError as error:
             return self._json(error.status, self._with_id(error.body))
         return self._json(200, body if isinstance(body, list) or "serverTime" in body else self._with_id(body))
+
+    def _check_plan(self, name: str) -> None:
+        most = self._rights.calls_per_minute
+        if most is not None:
+            now_s = clock.monotonic_s()
+            while self._calls_s and self._calls_s[0] <= now_s - 60:
+                self._calls_s.popleft()
+            if len(self._calls_s) >= most:
+                raise RestError(429, {"status": "ERROR", "error": TOO_MANY_CALLS})
+            self._calls_s.append(now_s)
+        if name not in self._rights.endpoints:
+            raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_ENTITLED})
 
     def _json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
         return web.Response(
@@ -149,10 +177,16 @@ class RestApi:
     def _grouped(self, request: web.Request) -> Json:
         day = request.match_info["day"]
         _range_ms(day, last=False)
+        if not self._rights.today and day == self._answers.model.day.day and not self._closed:
+            raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_THIS_TIME})
         rows = self._whole.grouped(day)
         found: Json = {"adjusted": request.query.get("adjusted", "true") == "true", "status": "OK"}
         found |= {"queryCount": len(rows), "resultsCount": len(rows), "count": len(rows)}
         return found | ({"results": rows} if rows else {})
+
+    @property
+    def _closed(self) -> bool:
+        return self._clock.now_ms() >= self._answers.model.day.closes_ms
 
     def _splits(self, request: web.Request) -> Json:
         return self._page(request, self._answers.splits(), _SPLIT_LIMIT)
@@ -167,6 +201,8 @@ class RestApi:
         body: Json = {"ticker": path["ticker"], "adjusted": request.query.get("adjusted", "true") == "true"}
         multiplier = _whole({**path}, "multiplier", 1, 10_000)
         first_ms, last_ms = _range_ms(path["first"], last=False), _range_ms(path["last"], last=True)
+        if path["timespan"] == "second" and not self._rights.second_bars:
+            raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_THIS_TIME})
         rows: list[Json] = []
         if slot is not None:
             try:

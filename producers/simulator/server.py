@@ -15,7 +15,7 @@ from app import clock
 from app.errors import SettingsError, StartupError
 from app.market.calendar import NEW_YORK, TradingCalendar
 from app.observability.operations import Operations
-from app.settings import Settings
+from app.settings import Plan, Settings
 from producers.simulator.answers import Answers
 from producers.simulator.clock import VirtualClock
 from producers.simulator.connection import Connection
@@ -24,6 +24,7 @@ from producers.simulator.faults import Faults
 from producers.simulator.feed import Feed
 from producers.simulator.kept_time import KEEP_EVERY_S, KeptTime, start_after
 from producers.simulator.market import MarketModel
+from producers.simulator.plans import DELAY_MS, RIGHTS
 from producers.simulator.rest import RestApi
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,9 @@ log = structlog.get_logger(__name__)
 DEFAULT_API_KEY: Final = "simulator"
 #: The markets that the vendor's SDK knows; the simulated one is served under each name.
 MARKETS: Final = ("stocks", "options", "forex", "crypto", "indices", "futures")
+
+#: Where the delayed host is found on the simulator's port, before the market: `/delayed/stocks`.
+DELAYED: Final = "delayed"
 
 #: The largest body of `/control/emit`: about 300,000 events.
 MAX_EMIT_BYTES: Final = 64 * 1024 * 1024
@@ -63,9 +67,11 @@ def start_of(calendar: TradingCalendar, start: str) -> int:
 class Simulator:
     """A simulated market on a port of `host`; use it as an async context manager.
 
-    `start` is a time of day (ET) or `YYYY-MM-DDTHH:MM`, `speed` how much faster than the wall clock
-    the market runs, `events_per_s` the mean rate of its regular session at speed 1. Port 0 takes a
-    free one. With `skip_nights` the market goes from 20:00 straight to 04:00 of the next trading day.
+    `start` is a time of day (ET) or `YYYY-MM-DDTHH:MM`, `speed` how much faster than the wall clock the market
+    runs, `events_per_s` the mean rate of its regular session at speed 1. Port 0 takes a free one. `plan` is the
+    account's: with late data the market's clock is 15 minutes ahead of what is sent, and the feed is at
+    `/delayed/stocks`, which stands for the delayed host. With `skip_nights` the market goes from 20:00 straight
+    to 04:00 of the next trading day.
     """
 
     def __init__(
@@ -81,19 +87,28 @@ class Simulator:
         host: str = "127.0.0.1",
         max_connections: int = 1,
         skip_nights: bool = True,
+        plan: Plan = Plan.ADVANCED,
         operations: Operations | None = None,
     ) -> None:
         calendar = TradingCalendar()
         start_ms = start_of(calendar, start)
-        self.model = MarketModel(calendar, symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=start_ms)
+        self.rights = RIGHTS[plan]
+        delay_ms = 0 if self.rights.real_time else DELAY_MS
+        # Before 04:15 ET there is nothing that a late feed could send.
+        first_ms = max(start_ms - delay_ms, calendar.trading_day(calendar.day_of(start_ms)).begins_ms)
+        self.model = MarketModel(calendar, symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=first_ms)
+        self._start_ms = start_ms
         self.clock = VirtualClock(start_ms, speed)
         self.faults = Faults()
-        self.feed = Feed(self.model, self.clock, self.faults, skip_nights=skip_nights)
-        self._rest = RestApi(self.model.universe, Answers(self.model, seed), self.clock, self.faults, api_key)
+        self.feed = Feed(self.model, self.clock, self.faults, skip_nights=skip_nights, delay_ms=delay_ms)
+        self._rest = RestApi(
+            self.model.universe, Answers(self.model, seed), self.clock, self.faults, api_key, self.rights
+        )
         self._control = Control(self.feed, self._rest)
         self._api_key, self._wanted_port, self._max_connections = api_key, port, max_connections
         self._runner: web.AppRunner | None = None
         self._pacing: asyncio.Task[None] | None = None
+        self._evictions: set[asyncio.Task[None]] = set()
         self.host, self.port = host, port
         self._operations = operations
 
@@ -119,6 +134,8 @@ class Simulator:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=MAX_EMIT_BYTES)
         app.add_routes([web.get(f"/{market}", self._feed_socket) for market in MARKETS])
+        if not self.rights.real_time:
+            app.add_routes([web.get(f"/{DELAYED}/{market}", self._delayed_socket) for market in MARKETS])
         app.add_routes([*self._rest.routes(), *self._control.routes()])
         if self._operations is not None:
             app.add_routes(self._operations.routes())
@@ -134,7 +151,7 @@ class Simulator:
                 "set TAPEREADER_SIMULATOR_PORT to a free one"
             ) from None
         self.port = int(self._runner.addresses[0][1])
-        self.clock.jump(self.model.next_ms)
+        self.clock.jump(self._start_ms)
         self._pacing = asyncio.create_task(self.feed.run())
         log.info("simulator_started", port=self.port, symbols=len(self.model.universe), day=self.model.day.day)
         return self
@@ -146,6 +163,8 @@ class Simulator:
             self._pacing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pacing
+        for task in self._evictions:
+            task.cancel()
         for connection in list(self.feed.connections):
             connection.abort()
         if self._runner is not None:
@@ -161,19 +180,24 @@ class Simulator:
         """Whether an API key is the one."""
         return key == self._api_key
 
-    def admit(self, connection: Connection, key: str) -> bool:
-        """Whether a key may have one more connection; it is counted from then on."""
-        if sum(other.is_live and other.key == key for other in self.feed.connections) >= self._max_connections:
-            return False
+    def admit(self, connection: Connection, key: str) -> None:
+        """Take a connection in; the oldest one of the key goes where that makes too many, of both hosts together."""
+        live = [other for other in self.feed.connections if other.is_live and other.key == key]
         self.feed.connections.append(connection)
         self.feed.counts["connections"] += 1
-        return True
+        for other in live[: max(len(live) + 1 - self._max_connections, 0)]:
+            task = asyncio.create_task(other.evict())
+            self._evictions.add(task)
+            task.add_done_callback(self._evictions.discard)
 
-    async def _feed_socket(self, request: web.Request) -> web.StreamResponse:
+    async def _delayed_socket(self, request: web.Request) -> web.StreamResponse:
+        return await self._feed_socket(request, delayed=True)
+
+    async def _feed_socket(self, request: web.Request, *, delayed: bool = False) -> web.StreamResponse:
         # Compression is declined: on one machine it costs more than the bytes it saves.
         socket = web.WebSocketResponse(compress=False, timeout=1.0)
         await socket.prepare(request)
-        connection = Connection(self, request, socket)
+        connection = Connection(self, request, socket, delayed=delayed)
         try:
             await connection.run()
         finally:
@@ -195,7 +219,7 @@ def _start(settings: Settings, kept: KeptTime | None) -> str:
 
 async def _keep(simulator: Simulator, kept: KeptTime) -> None:
     while True:
-        kept.write(simulator.model.next_ms)
+        kept.write(simulator.feed.time_ms)
         await asyncio.sleep(KEEP_EVERY_S)
 
 
@@ -216,6 +240,7 @@ async def serve(settings: Settings) -> None:
         port=settings.simulator_port,
         operations=Operations(settings, "simulator"),
         host=settings.simulator_host,
+        plan=settings.simulator_plan,
     )
     async with simulator:
         tasks = {asyncio.create_task(simulator.wait()), asyncio.create_task(stopping.wait())}
@@ -227,4 +252,4 @@ async def serve(settings: Settings) -> None:
         for task in done:
             task.result()
     if kept is not None:
-        kept.write(simulator.model.next_ms)
+        kept.write(simulator.feed.time_ms)

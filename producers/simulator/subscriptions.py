@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 
 from producers.simulator.market import Encoded
+from producers.simulator.plans import CHANNELS
 
-#: Types that the vendor's stocks feed offers; the simulator sends the first five.
-CHANNELS = frozenset({"A", "AM", "T", "Q", "LULD", "NOI", "FMV", "LV"})
+
+def is_channel(channel: str) -> bool:
+    """Whether a text is a channel of the vendor's, such as `T.*`; a symbol need not exist."""
+    kind, _, symbol = channel.partition(".")
+    return kind in CHANNELS and bool(symbol)
 
 
 class Subscriptions:
@@ -16,28 +20,30 @@ class Subscriptions:
         self._symbols: dict[str, set[str]] = {}
 
     def add(self, channel: str) -> bool:
-        """Subscribe; False for what is no channel."""
+        """Subscribe to a channel; False when it was held already."""
         kind, _, symbol = channel.partition(".")
-        if kind not in CHANNELS or not symbol:
-            return False
         if symbol == "*":
+            held = kind in self.wildcards
             self.wildcards |= {kind}
-        else:
-            self._symbols.setdefault(kind, set()).add(symbol)
-        return True
+            return not held
+        symbols = self._symbols.setdefault(kind, set())
+        held = symbol in symbols
+        symbols.add(symbol)
+        return not held
 
     def remove(self, channel: str) -> bool:
-        """Unsubscribe; False for what is no channel. Taking back a wildcard leaves single symbols."""
+        """Unsubscribe; False when it was not held. Taking back a wildcard leaves single symbols."""
         kind, _, symbol = channel.partition(".")
-        if kind not in CHANNELS or not symbol:
-            return False
         if symbol == "*":
+            held = kind in self.wildcards
             self.wildcards -= {kind}
-        elif kind in self._symbols:
+            return held
+        held = symbol in self._symbols.get(kind, ())
+        if held:
             self._symbols[kind].discard(symbol)
             if not self._symbols[kind]:
                 del self._symbols[kind]
-        return True
+        return held
 
     @property
     def channels(self) -> list[str]:

@@ -190,9 +190,10 @@ class Bands(Struct, frozen=True):
     sequence: Ints
 
     def encode(self, start_ms: int, tickers: tuple[str, ...], tape: Ints) -> list[bytes]:
-        """One JSON object per event; its time is in ms, as the vendor's text has it."""
+        """One JSON object per event; its time is in ns, as on the wire (the vendor's text says ms)."""
+        start_ns = start_ms * 1_000_000
         return [
-            _encode(Band(tickers[slot], upper, lower, [code], z, start_ms, sequence))
+            _encode(Band(tickers[slot], upper, lower, [code], z, start_ns, sequence))
             for slot, upper, lower, code, z, sequence in zip(
                 self.slot.tolist(),
                 self.upper.tolist(),

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from mode.worker import Worker
 
 from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
 from app.stream.application import batched_app
 from app.stream.dead_letters import DeadLetterWriter
 from app.stream.partition import MAX_FLUSH_BYTES
-from app.stream.watchdog import Watchdog
+from app.stream.running import run_worker
 
 MODULUS = 2**61 - 1
 
@@ -95,8 +94,7 @@ def main() -> None:
     """Run one worker."""
     bootstrap, name, partitions = sys.argv[1:4]
     app, _ = make(bootstrap, name, int(partitions), session_timeout_ms=int(sys.argv[4]) if len(sys.argv) > 4 else 6000)
-    app.finalize()
-    Worker(Watchdog(app, stall_timeout_s=3.0), app, loglevel="info", daemon=True).execute_from_commandline()
+    run_worker(app, stall_timeout_s=3.0, loglevel="info")
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class RandomMarket:
         code = self.random.choice((17, 18, 21))
         event = LimitUpLimitDown(symbol, upper_band=self._price(), indicators=[code], timestamp=at_ms)
         before = self.halts.get(symbol)
-        after = fold_halt(before, event, CODES)
+        after = fold_halt(before, event, CODES, self.calendar)
         if after is not None:
             self.halts[symbol] = after
             self.alert_keys.update(alert.key for alert in halt_records(before, after, None))

@@ -12,8 +12,6 @@ from app.gateway.http import rest
 from app.gateway.http import tables as routes_tables
 from app.kafka import topics
 from app.kafka.topics import TopicSpec
-from app.market import halts
-from producers.simulator.luld import HALT_CODES
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 FILE = DOCUMENTS / "asyncapi.yaml"
@@ -85,11 +83,3 @@ def test_every_reference_leads_somewhere() -> None:
         node = document
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
-
-
-def test_the_worker_reads_the_simulators_halt_codes() -> None:
-    """The two parts do not import each other, so each has them."""
-    from agents.halts import SIMULATED
-
-    assert SIMULATED == HALT_CODES
-    assert isinstance(SIMULATED, halts.HaltCodes)

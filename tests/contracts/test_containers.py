@@ -16,7 +16,7 @@ import yaml
 from app import __version__
 from app.commands import GROUPS, cli
 from app.kafka.topics import MAX_MESSAGE_BYTES
-from app.local.kafka import KAFKA_COORDINATE
+from app.local.java import KAFKA_COORDINATE
 from app.observability.container_health import address
 from app.settings import PREFIX, Settings, Source
 from producers.live import feed_address

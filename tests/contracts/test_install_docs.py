@@ -126,9 +126,3 @@ def test_the_variables_of_the_containers_document_are_those_of_the_compose_files
     assert told == taken
     for file in re.findall(r"-f (\S+\.yml)", DOCKER):
         assert (ROOT / file).exists()
-
-
-def test_links_lead_somewhere() -> None:
-    for text in (KUBERNETES, DOCKER):
-        for target in re.findall(r"\]\(([^)#:]+)\)", text):
-            assert (ROOT / "docs" / target).exists(), target

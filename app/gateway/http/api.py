@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.gateway.clients.session import SocketEndpoint
 from app.gateway.gateway import Gateway
-from app.gateway.http import filters, login, operator, rest, stream, tables
+from app.gateway.http import filters, login, operator, rest, stream, symbols, tables
 from app.gateway.http.reference import reference_routes
 from app.gateway.page.build import BUILD_DIR
 from app.gateway.protocol import problems
@@ -84,6 +84,7 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     problems.install(api)
     api.include_router(rest.router)
     api.include_router(tables.router)
+    api.include_router(symbols.router)
     api.include_router(filters.router)
     api.include_router(stream.router)
     api.include_router(operator.router)

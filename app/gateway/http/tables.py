@@ -45,7 +45,8 @@ EXAMPLE_NBBO: dict[str, Any] = {
 }  # fmt: skip
 EXAMPLE_HALT: dict[str, Any] = {
     "symbol": "AAPL", "upper_band": 286.0, "lower_band": 258.8, "indicators": [17], "timestamp": 1795186801500,
-    "sequence_number": 7, "halted_since": 1795186801500, "reason": "price at its band for 15 s", "resumed_at": None,
+    "sequence_number": 7, "halted_since": 1795186801500, "reason": "trading halt or pause", "resumed_at": None,
+    "day": "2026-11-20", "tape": 3, "halts_told": True,
 }  # fmt: skip
 EXAMPLE_RANGE: dict[str, Any] = EXAMPLE_ROW | {
     "pre_market_high": 271.3, "pre_market_low": 269.9, "regular_session_high": 272.41, "regular_session_low": 270.88,
@@ -158,7 +159,11 @@ async def list_halts(
     after: After = None,
     limit: PageSize = 1000,
 ) -> Response:
-    """Price bands and halts of symbols, by symbol."""
+    """Price bands and halts of symbols, by symbol.
+
+    Of symbols that are not listed on Nasdaq (`halts_told` false) the vendor sends bands and no halts: that one is not
+    halted here says nothing.
+    """
     if not halted:
         return page_of(gateway, HALTS, symbols, after, limit)
     listing = gateway.view.halted.listing
@@ -169,7 +174,7 @@ async def list_halts(
 
 @router.get("/halts/{symbol}", tags=["halts"], responses=example("The row", EXAMPLE_HALT) | UNKNOWN)
 async def get_halt(gateway: Reads, symbol: str) -> Response:
-    """A symbol's price bands, and since when and why it is halted."""
+    """A symbol's price bands, and since when and why it is halted; `halts_told`: whether its halts are told at all."""
     return _one(row_of(gateway, HALTS, symbol), symbol, "no price bands were heard of")
 
 

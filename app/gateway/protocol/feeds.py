@@ -75,7 +75,9 @@ HALTS = PublicTable(topics.MARKET_HALTS, "halt:", listed="halts")
 DAILY_RANGES = PublicTable(topics.DAILY_RANGES, "daily_range:", listed="daily_ranges")
 #: A log, not a table: a symbol's feed is its newest alert.
 ALERTS = PublicTable(topics.ALERTS, "alerts:", listed="alerts")
-TABLES = (QUOTES, BOARDS, TRADE_WINDOWS, NBBO, HALTS, DAILY_RANGES, ALERTS)
+#: The directory; its rows change once a day.
+SYMBOLS = PublicTable(topics.MARKET_SYMBOLS, "symbol:", listed="symbols")
+TABLES = (QUOTES, BOARDS, TRADE_WINDOWS, NBBO, HALTS, DAILY_RANGES, ALERTS, SYMBOLS)
 
 
 def is_pattern(feed: str) -> bool:

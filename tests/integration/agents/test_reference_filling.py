@@ -11,11 +11,8 @@ from app.kafka import topics
 from app.kafka.admin import ensure_topics
 from app.market.events import Aggregate
 from tests.eventually import eventually
-from tests.gateway_stack import TEN_ET_MS
 from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, table
 from tests.integration.reference.cache_world import clean, misbehave, requests, simulator
-
-DAY = "2026-11-20"
 
 
 @pytest.mark.timeout(180)
@@ -33,7 +30,7 @@ async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path
             )  # fmt: skip
             workers.start()
             try:
-                await trade(bootstrap, tickers)
+                await trade(bootstrap, tickers, market.clock.now_ms())
 
                 async def ranked_without() -> bool:
                     rows = await table(bootstrap, topics.MARKET_QUOTES)
@@ -52,13 +49,13 @@ async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path
 
                 await eventually(complete, timeout_s=90, interval_s=0.5)
                 found = await table(bootstrap, topics.MARKET_REFERENCE)
-                assert found.keys() == set(tickers)
-                assert {row["day"] for row in found.values()} == {DAY}
+                assert found.keys() == set(market.model.universe.tickers), "the whole market's, traded or not"
+                assert {row["day"] for row in found.values()} == {market.model.day.day}
             finally:
                 workers.stop()
 
 
-async def trade(bootstrap: str, tickers: Sequence[str]) -> None:
+async def trade(bootstrap: str, tickers: Sequence[str], start_ms: int) -> None:
     """A bar of each ticker."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
@@ -66,7 +63,7 @@ async def trade(bootstrap: str, tickers: Sequence[str]) -> None:
         for number, ticker in enumerate(tickers):
             bar = Aggregate(
                 symbol=ticker, volume=100.0, accumulated_volume=1000.0 * (number + 1), close=10.5, high=10.6, low=10.4,
-                open=10.0, official_open_price=10.0, start_timestamp=TEN_ET_MS, end_timestamp=TEN_ET_MS + 1000,
+                open=10.0, official_open_price=10.0, start_timestamp=start_ms, end_timestamp=start_ms + 1000,
             )  # fmt: skip
             await producer.send(topics.AGGREGATES.name, key=ticker.encode(), value=msgspec.json.encode(bar))
     finally:

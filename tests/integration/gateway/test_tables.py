@@ -212,3 +212,22 @@ async def test_the_tape_is_let_go_when_nobody_asks_and_read_again(
     with pytest.raises(Problem, match="the tape is not read yet"):
         await nobody.view(wait_s=0.3)
     await nobody.close()
+
+
+async def test_the_directory_is_listed_and_searched_by_symbol_and_name(gateway: GatewayProcess, tables: Tables) -> None:
+    for symbol, name in (("DIRA", "Dirigible Air"), ("DIRAw", "Dirigible Air Warrants"), ("QDIR", "Quiet Direction")):
+        await tables.put(
+            topics.MARKET_SYMBOLS,
+            symbol,
+            {"symbol": symbol, "day": "2026-11-20", "name": name, "type": "CS", "exchange": "XNAS", "active": True},
+        )
+    assert (await until_served(gateway, "/api/symbols/QDIR"))["name"] == "Quiet Direction"
+    found = (await get(gateway, "/api/symbols?search=dira")).json()
+    assert [row["symbol"] for row in found["symbols"]] == ["DIRA", "DIRAw"]
+    found = (await get(gateway, "/api/symbols?search=direct")).json()
+    assert [row["symbol"] for row in found["symbols"]] == ["QDIR"]
+    page = (await get(gateway, "/api/symbols?symbols=DIRAw,QDIR")).json()
+    assert [row["symbol"] for row in page["symbols"]] == ["DIRAw", "QDIR"]
+    missing = await get(gateway, "/api/symbols/NOSUCH")
+    assert missing.status_code == 404
+    assert missing.json()["type"].endswith("unknown-symbol")

@@ -11,7 +11,8 @@ import yaml
 from app.errors import StartupError
 from app.kafka.admin import check_topics, ensure_topics
 from app.kafka.topics import ALL_TOPICS, MAX_MESSAGE_BYTES
-from app.local.kafka import HEAP_OPTIONS, LocalKafka, jars, java
+from app.local.java import jars, runtime
+from app.local.kafka import HEAP_OPTIONS, LocalKafka
 from app.local.processes import ManagedProcess
 from tests.chart_rendering import CHART, containers, needs_chart_tools, rendered
 from tests.conftest import free_port
@@ -50,14 +51,14 @@ async def test_a_broker_starts_on_the_bundled_properties_and_takes_the_topics(tm
     assert "kafka-storage.sh format --ignore-formatted" in kafka.container["args"][0]
     subprocess.run(
         [
-            str(java()), *classes, "kafka.tools.StorageTool", "format", "--ignore-formatted",
+            str(runtime()), *classes, "kafka.tools.StorageTool", "format", "--ignore-formatted",
             "--cluster-id", cluster_id, "--config", str(configuration),
         ],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     broker = LocalKafka(tmp_path, port, controller_port)
     broker.process = ManagedProcess(
-        "kafka", (str(java()), *HEAP_OPTIONS, *classes, "kafka.Kafka", str(configuration)), tmp_path / "kafka.log"
+        "kafka", (str(runtime()), *HEAP_OPTIONS, *classes, "kafka.Kafka", str(configuration)), tmp_path / "kafka.log"
     )
     broker.process.start()
     try:

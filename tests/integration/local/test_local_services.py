@@ -17,6 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from app.errors import StartupError, TopicMismatch
 from app.kafka.admin import check_topics, ensure_topics
 from app.kafka.topics import ALL_TOPICS, LEADERBOARDS, MAX_MESSAGE_BYTES, TRADES, TopicSpec
+from app.local import java
+from app.local.archive import make_archive
 from app.local.doctor import examine
 from app.local.kafka import LocalKafka
 from app.local.observe import Observer
@@ -69,6 +71,52 @@ def test_a_format_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
     (kafka.data_dir / "data" / "bootstrap.checkpoint").unlink()
     kafka.prepare()
     assert (kafka.data_dir / "data" / "bootstrap.checkpoint").exists()
+
+
+def test_the_second_directory_of_a_version_is_formatted_without_java(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    brokers = [LocalKafka(tmp_path / name, free_port(), free_port()) for name in ("first", "second")]
+    brokers[0].prepare()
+    with monkeypatch.context() as without_java:
+        without_java.setattr(java, "runtime", lambda: Path("/nowhere/java"))
+        brokers[1].prepare()
+    first, second = (
+        dict(
+            line.split("=", 1) for line in (broker.data_dir / "data" / "meta.properties").read_text().splitlines()[-4:]
+        )
+        for broker in brokers
+    )
+    assert first.keys() == second.keys()
+    assert first["cluster.id"] != second["cluster.id"]
+    assert first["directory.id"] != second["directory.id"]
+
+    brokers[1].process.command[0] = str(java.runtime())
+    brokers[1].process.start()
+    try:
+        brokers[1].wait_ready()
+    finally:
+        brokers[1].stop()
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(240)
+def test_a_broker_starts_from_the_archive_of_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert make_archive()
+    assert not make_archive()
+    kafka = LocalKafka(tmp_path / "kafka", free_port(), free_port())
+    kafka.java_options += ["-Xlog:class+load:file=" + str(tmp_path / "loaded")]
+    kafka.start()
+    try:
+        kafka.wait_ready()
+    finally:
+        kafka.stop()
+    loaded = (tmp_path / "loaded").read_text(errors="replace").splitlines()
+    archived = [line for line in loaded if "source: shared objects file" in line]
+    assert len(archived) > len(loaded) * 0.8
+    assert [path.name for path in java.kept().iterdir() if path.name.startswith("archive-")] == []
 
 
 def test_a_broker_that_ends_while_it_starts_says_why(tmp_path: Path) -> None:

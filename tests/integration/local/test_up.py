@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,12 @@ import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from app.kafka.admin import ensure_topics
 from app.kafka.topics import ALL_TOPICS
+from app.local.kafka import LocalKafka
+from app.local.processes import ManagedProcess
 from app.local.state import read_state
+from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.running_up import PARTITIONS, command, running
 
@@ -52,6 +57,51 @@ async def test_up_starts_everything_and_ctrl_c_ends_all_of_it(tmp_path: Path) ->
         assert f"http://127.0.0.1:{up.http_port}/" in printed
         assert not [process for process in family if process.is_running()]
         assert read_state(up.data_dir) is None
+
+
+async def test_the_page_is_served_before_kafka_answers_and_the_others_wait_for_their_topics(tmp_path: Path) -> None:
+    """Kafka comes 3 s after them: none of them ends, and all become ready."""
+    bootstrap_port, data_dir = free_port(side_by_side=2), tmp_path / "data"
+    kafka = LocalKafka(tmp_path / "kafka", bootstrap_port, bootstrap_port + 1)
+    kafka.prepare()
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "TAPEREADER_KAFKA_WAIT_S": "100"}
+    ports = {"gateway": free_port(), "worker": free_port(), "produce": free_port()}
+    environment |= {
+        "TAPEREADER_HTTP_PORT": str(ports["gateway"]), "TAPEREADER_WORKER_HTTP_PORT": str(ports["worker"]),
+        "TAPEREADER_CONTROL_PORT": str(ports["produce"]), "TAPEREADER_PARTITIONS": "2",
+    }  # fmt: skip
+    processes = {
+        name: ManagedProcess(name, [sys.executable, "-m", "app", name], data_dir / f"{name}.log", environment)
+        for name in ports
+    }
+    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+
+        async def status_of(name: str, path: str) -> int | None:
+            assert processes[name].alive, processes[name].last_lines(20)
+            try:
+                return (await client.get(f"http://127.0.0.1:{ports[name]}{path}")).status_code
+            except httpx.TransportError:
+                return None
+
+        try:
+            for process in processes.values():
+                process.start()
+            await eventually(lambda: status_of("gateway", "/"), timeout_s=60)
+            assert await status_of("gateway", "/readyz") == 503
+            assert await status_of("worker", "/readyz") != 200
+            kafka.process.start()
+            await eventually(kafka.ready, timeout_s=60)
+            await ensure_topics(kafka.bootstrap_servers, ALL_TOPICS, 2)
+            for name in ("gateway", "worker"):
+
+                async def ready(name: str = name) -> bool:
+                    return await status_of(name, "/readyz") == 200
+
+                await eventually(ready, timeout_s=60)
+            await eventually(lambda: status_of("produce", "/healthz"), timeout_s=30)
+        finally:
+            for process in (*processes.values(), kafka.process):
+                process.stop()
 
 
 async def test_status_down_and_a_second_up_know_the_running_one(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.market.alerts import AlertKind, AlertRules, cool_down, halt_alerts, range_alerts, threshold_alerts
-from app.market.calendar import Session
+from app.market.calendar import Session, TradingCalendar
 from app.market.daily_ranges import RangeAlert
 from app.market.events import LimitUpLimitDown
-from app.market.halts import HaltCodes, HaltState, fold_halt
+from app.market.halts import HaltCodes, HaltState, after_its_day, fold_halt
 from app.market.rows import QuoteRow
 
 CODES = HaltCodes({1: "volatility", 2: "news"}, frozenset({9}))
+CALENDAR = TradingCalendar()
 BASE_MS = 1_601_316_752_000
 
 
@@ -29,7 +30,7 @@ def test_a_symbol_is_halted_from_its_first_halting_event_to_the_next_resumption(
     newest, since = -1, None
     alerts, expected = [], []
     for step, indicators in steps:
-        after = fold_halt(state, luld(step, *indicators), CODES)
+        after = fold_halt(state, luld(step, *indicators), CODES, CALENDAR)
         if step < newest:
             assert after is None
             continue
@@ -47,14 +48,81 @@ def test_a_symbol_is_halted_from_its_first_halting_event_to_the_next_resumption(
     assert alerts == expected
 
 
-def test_without_known_codes_bands_are_kept_and_nothing_is_a_halt() -> None:
-    state = fold_halt(None, luld(0, 1, upper=10.0), HaltCodes())
-    state = fold_halt(state, luld(1, 17), HaltCodes())
-    assert state == HaltState("ABC", 10.0, None, (17,), BASE_MS + 1, 1)
+#: As the vendor's monitor of halts shows them (ns on the wire): AFJK, listed at Nasdaq, halts and reopens.
+AFJK_NS = 1_765_380_632_000_000_000  # 2025-12-10 10:30:32 ET
+
+
+def afjk(second: int, indicator: int, high: float = 0.0, low: float = 0.0, tape: int = 3) -> LimitUpLimitDown:
+    return LimitUpLimitDown("AFJK", high, low, [indicator], tape, AFJK_NS + second * 10**9, second)
+
+
+def folded(*events: LimitUpLimitDown) -> HaltState:
+    state: HaltState | None = None
+    for event in events:
+        state = fold_halt(state, event, HaltCodes(), CALENDAR) or state
+    assert state is not None
+    return state
+
+
+def test_17_halts_and_18_reopens_by_default() -> None:
+    before = folded(afjk(0, 16, 12.10, 9.90))
+    halted = folded(afjk(0, 16, 12.10, 9.90), afjk(5, 17))
+    reopened = folded(afjk(0, 16, 12.10, 9.90), afjk(5, 17), afjk(305, 18, 13.00, 10.60))
+    assert before.halted_since is None
+    assert (halted.halted_since, halted.reason) == (AFJK_NS // 10**6 + 5000, "trading halt or pause")
+    assert (reopened.halted_since, reopened.resumed_at) == (None, AFJK_NS // 10**6 + 305_000)
+    kinds = [alert.kind for pair in ((before, halted), (halted, reopened)) for alert in halt_alerts(*pair)]
+    assert kinds == [AlertKind.HALT, AlertKind.RESUMPTION]
+
+
+@pytest.mark.parametrize("indicator", [15, 16, 19, 21, 22])
+def test_the_vendors_other_indicators_neither_halt_nor_reopen(indicator: int) -> None:
+    assert folded(afjk(0, indicator, 12.10, 9.90)).halted_since is None
+    assert folded(afjk(0, 17), afjk(1, indicator, 12.10, 9.90)).halted_since == AFJK_NS // 10**6
+
+
+def test_bands_of_zero_are_not_known_and_the_last_ones_stay() -> None:
+    halted = folded(afjk(0, 16, 12.10, 9.90), afjk(5, 17))
+    assert (halted.upper_band, halted.lower_band) == (12.10, 9.90)
+    unknown = folded(afjk(5, 17))
+    assert (unknown.upper_band, unknown.lower_band) == (None, None)
+
+
+def test_a_halt_and_its_bands_end_with_their_trading_day() -> None:
+    night_s = 17 * 3600  # 03:30 ET of the next day: still the day of the halt
+    assert folded(afjk(5, 17), afjk(night_s, 16)).halted_since == AFJK_NS // 10**6 + 5000
+    next_day = folded(afjk(0, 16, 12.10, 9.90), afjk(5, 17), afjk(23 * 3600, 16))
+    assert (next_day.day, next_day.halted_since, next_day.reason) == ("2025-12-11", None, None)
+    assert (next_day.upper_band, next_day.lower_band) == (None, None)
+
+
+def test_a_halt_that_nothing_followed_is_over_on_the_next_day() -> None:
+    halted = folded(afjk(0, 16, 12.10, 9.90), afjk(5, 17))
+    assert after_its_day(halted, "2025-12-10") is None
+    over = after_its_day(halted, "2025-12-11")
+    assert over is not None
+    assert (over.day, over.halted_since, over.resumed_at, over.timestamp) == (
+        "2025-12-10",
+        None,
+        None,
+        halted.timestamp,
+    )
+    assert list(halt_alerts(halted, over)) == []
+    assert after_its_day(over, "2025-12-11") is None
+
+
+@pytest.mark.parametrize(("tape", "told"), [(1, False), (2, False), (3, True), (None, None), (0, None)])
+def test_halts_are_told_of_nasdaq_listed_symbols_only(tape: int, told: bool | None) -> None:
+    assert folded(afjk(0, 16, 12.10, 9.90, tape)).halts_told is told
+
+
+def test_the_tape_is_kept_where_an_event_does_not_say_it() -> None:
+    state = folded(afjk(0, 16, 12.10, 9.90), LimitUpLimitDown("AFJK", timestamp=AFJK_NS + 1))
+    assert (state.tape, state.halts_told) == (3, True)
 
 
 def test_the_time_is_in_ms_whatever_its_unit_on_the_wire() -> None:
-    state = fold_halt(None, LimitUpLimitDown("ABC", timestamp=BASE_MS * 1000 + 5), CODES)
+    state = fold_halt(None, LimitUpLimitDown("ABC", timestamp=BASE_MS * 1000 + 5), CODES, CALENDAR)
     assert state is not None
     assert state.timestamp == BASE_MS
 
@@ -62,7 +130,7 @@ def test_the_time_is_in_ms_whatever_its_unit_on_the_wire() -> None:
 @pytest.mark.parametrize("event", [LimitUpLimitDown(timestamp=1), LimitUpLimitDown("ABC")], ids=["symbol", "time"])
 def test_an_event_without_symbol_or_time_is_an_error(event: LimitUpLimitDown) -> None:
     with pytest.raises(ValueError, match="expected a"):
-        fold_halt(None, event, CODES)
+        fold_halt(None, event, CODES, CALENDAR)
 
 
 def row(day: str, **values: float | None) -> QuoteRow:

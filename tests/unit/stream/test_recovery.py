@@ -22,7 +22,7 @@ def log_of(flushes: list[dict[str, int | None]], before: int = 0, start: int = 0
         for index, (key, value) in enumerate(flush.items()):
             last = index == len(flush) - 1
             at = before + number * 10
-            headers = tuple(covers.encode(Covers(len(flush), {"s": at}, {"s": at + 10}))) if last else ()
+            headers = (covers.encode(Covers(len(flush), {"s": at}, {"s": at + 10})),) if last else ()
             encoded = None if value is None else str(value).encode()
             records.append(Rec(start + len(records), 0, key.encode(), encoded, headers))
     return records
@@ -89,8 +89,8 @@ def test_a_restarted_source_starts_the_offsets_afresh() -> None:
     """A source topic that was made anew counts from its beginning, and nothing of it is stale."""
     records = log_of([{"a": 1}], before=500)
     again = Covers(1, {"s": 510}, {"s": 10}, restart=True)
-    records.append(Rec(1, 0, b"b", b"2", tuple(covers.encode(again))))
-    records.append(Rec(2, 0, b"c", b"3", tuple(covers.encode(Covers(1, {"s": 10}, {"s": 20})))))
+    records.append(Rec(1, 0, b"b", b"2", (covers.encode(again),)))
+    records.append(Rec(2, 0, b"c", b"3", (covers.encode(Covers(1, {"s": 10}, {"s": 20})),)))
     recovery = recovered(records, size=1000)
 
     assert recovery.finish(int).rows == {"a": 1, "b": 2, "c": 3}

@@ -1,6 +1,6 @@
 // The columns that tables offer: where a value comes from, how it is written, what it means.
 
-import { eastern, price, shares, signed, times, UNKNOWN } from "./format";
+import { moment, price, shares, signed, times, UNKNOWN } from "./format";
 import { number, type Row } from "./rows";
 
 export type Value = number | string | null;
@@ -34,7 +34,7 @@ function column(field: string, title: string, hint: string, write: Write, more: 
 const dollars: Write = (value) => price(value);
 const count: Write = (value, full) => shares(value, full);
 const percent: Write = (value) => signed(value, "%");
-const time: Write = (value) => eastern(value);
+const time: Write = (value) => moment(value);
 const sign = { look: "sign", flashes: true } as const;
 
 const distance = (row: Row): number | null => {

@@ -50,6 +50,15 @@ export function eastern(ms: number | null): string {
   return ms === null ? UNKNOWN : clock.format(ms);
 }
 
+const day = new Intl.DateTimeFormat("en-US", { timeZone: "America/New_York", month: "short", day: "numeric" });
+
+/** Time of day in US/Eastern, with its date where that is not today's. */
+export function moment(ms: number | null, now: number = Date.now()): string {
+  if (ms === null) return UNKNOWN;
+  const date = day.format(ms);
+  return date === day.format(now) ? clock.format(ms) : `${date}, ${clock.format(ms)}`;
+}
+
 /** How long ago, in words that fit. */
 export function age(seconds: number): string {
   if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;

@@ -1,6 +1,6 @@
 // The trust strip: whether what is shown is live, and how old it is.
 
-import { age, eastern } from "./format";
+import { age, moment } from "./format";
 import { useObservable, useTick } from "./observable";
 import type { Page } from "./page";
 
@@ -24,7 +24,7 @@ export function Strip({ page }: { page: Page }) {
       <span class={`light ${look}`} data-state={look}><i aria-hidden="true" /><span role="status">{words}</span>{count && <span aria-hidden="true"> {count}</span>}</span>
       {look === "lost" && <button type="button" onClick={() => page.socket.retryNow()}>Retry now</button>}
       <span class={`fact session ${session}`}><b>{SESSIONS[session] ?? "Session –"}</b></span>
-      <span class="fact">Last update <b>{eastern(status?.newest_event_ms ?? null)}</b> ET</span>
+      <span class="fact">Last update <b>{moment(status?.newest_event_ms ?? null)}</b> ET</span>
       <span class="fact">Age <b>{old === null ? "–" : age(old)}</b></span>
       <span class="fact wide">Symbols <b>{status?.symbols.toLocaleString("en-US") ?? "–"}</b></span>
     </div>

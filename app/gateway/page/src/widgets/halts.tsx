@@ -28,11 +28,11 @@ export function HaltsWidget(props: WidgetProps) {
   const now = page.status.status?.newest_event_ms ?? null;
   const since = newest !== null && now !== null && now >= newest ? `, newest ${age((now - newest) / 1000)} ago` : "";
   return (
-    <Frame {...props} title="Halts" hint="not trading now" count={feed?.waiting ? `${feed.waiting} updates waiting` : feed?.loaded ? `${rows.length} halted${since}` : ""}
+    <Frame {...props} title="Halts" hint="of Nasdaq-listed symbols; the vendor tells no others" count={feed?.waiting ? `${feed.waiting} updates waiting` : feed?.loaded ? `${rows.length} halted${since}` : ""}
       menu={<TableMenu settings={settings} change={change} columns={HALT_COLUMNS} shown={columns} />}>
       <Table label="Halts" rows={rows} columns={columns} chosen={settings.columns !== null} ranked={false} sorting={settings.sort ?? null}
         onSort={(sort) => change({ sort })} selected={page.choices.symbol} open={(symbol) => page.open(symbol)} full={settings.full === true} />
-      {rows.length === 0 && <p class="empty">{words(page, feed, feed?.loaded ? "Nothing is halted." : "No word of halts from the gateway yet.")}</p>}
+      {rows.length === 0 && <p class="empty">{words(page, feed, feed?.loaded ? "Nothing that is listed on Nasdaq is halted. Halts of other symbols are not told by the vendor." : "No word of halts from the gateway yet.")}</p>}
     </Frame>
   );
 }

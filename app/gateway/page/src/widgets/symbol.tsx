@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Chart } from "../chart";
-import { eastern, percent, price, shares, signed, spread as spreadOf, times, tone, UNKNOWN } from "../format";
+import { eastern, moment, percent, price, shares, signed, spread as spreadOf, times, tone, UNKNOWN } from "../format";
 import { rowOf, useFeed, words } from "../follow";
 import { changer, Frame, type WidgetProps } from "../frame";
 import { useObservable } from "../observable";
@@ -74,10 +74,9 @@ function Detail({ page, symbol, candle_s }: DetailProps) {
   const tradeWindow = useFeed(page, `tta:${symbol}:widget`, { max_rate: 1 });
   const row = rowOf(quote);
   const prints = usePrints(page, symbol, row);
-  const halted = number(rowOf(halt) ?? { symbol }, "halted_since");
   return (
     <div class="detail" data-symbol={symbol} aria-label={`Quote of ${symbol}`} role="group">
-      {row ? <Quote row={row} halted={halted} reason={String(rowOf(halt)?.["reason"] ?? "")} /> : <p class="empty">{words(page, quote, `No quote of ${symbol} yet: it has not traded today, or does not exist.`)}</p>}
+      {row ? <Quote row={row} halt={rowOf(halt)} /> : <p class="empty">{words(page, quote, `No quote of ${symbol} yet: it has not traded today, or does not exist.`)}</p>}
       <Best row={rowOf(best)} />
       <Chart page={page} symbol={symbol} prints={prints.prints} candle_s={candle_s} />
       {row && <Ranges row={rowOf(range)} last={number(row, "close")} />}
@@ -88,7 +87,10 @@ function Detail({ page, symbol, candle_s }: DetailProps) {
   );
 }
 
-function Quote({ row, halted, reason }: { row: Row; halted: number | null; reason: string }) {
+function Quote({ row, halt }: { row: Row; halt: Row | null }) {
+  const halted = halt ? number(halt, "halted_since") : null;
+  const reason = String(halt?.["reason"] ?? "");
+  const told = halt?.["halts_told"] !== false;
   const get = (field: string) => number(row, field);
   return (
     <div class="quote">
@@ -98,7 +100,8 @@ function Quote({ row, halted, reason }: { row: Row; halted: number | null; reaso
         <p class={`change ${tone(get("change_since_open"))}`}>{signed(get("change_since_open"))} ({percent(get("pct_change_since_open"))}) <small>open</small></p>
         <p class="hint">{eastern(get("end_timestamp"))} ET, {String(row["day"] ?? UNKNOWN)}</p>
       </div>
-      {halted !== null && <p class="halted">Halted since {eastern(halted)} ET{reason && `: ${reason}`}</p>}
+      {!told && <p class="hint untold">Halts are not told: the vendor tells those of Nasdaq-listed symbols only.</p>}
+      {halted !== null && <p class="halted">Halted since {moment(halted)} ET{reason && `: ${reason}`}</p>}
     </div>
   );
 }

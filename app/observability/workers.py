@@ -9,11 +9,12 @@ from faust.types import TP
 from mode import Service
 
 from app.observability import metrics
+from app.observability.engine import EngineMeters
 from app.observability.meters import Meters, Reading
 from app.observability.operations import Operations, served
 from app.settings import Settings
-from app.stream import instruments
-from app.stream.table import BatchedTable
+from app.stream import BatchedTable
+from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
 
@@ -92,11 +93,15 @@ class Observed:
     def _dead_letters(self) -> int:
         return sum(writer.written for writer in {table.dead_letters for table in self.tables()})
 
+    def _sent(self) -> dict[str, int]:
+        observer = surroundings_of(self.app).observer
+        return observer.sent_records if isinstance(observer, EngineMeters) else {}
+
     def register(self, meters: Meters) -> None:
         """Have all of it read by those who ask for metrics."""
         app, observe = self.app, meters.observe
         observe(metrics.CONSUMED, lambda: self._by_topic(getattr(app._consumer, "received", {})))
-        observe(metrics.SENT, lambda: self._by_topic(instruments.sent))
+        observe(metrics.SENT, lambda: self._by_topic(self._sent()))
         observe(metrics.LAG, self.lag)
         observe(metrics.REBALANCES, lambda: [(app.rebalancing_count, {})])
         observe(metrics.RECOVERING, lambda: [(app.tables.recovery.in_recovery, {})])
@@ -115,7 +120,7 @@ def _of(table: BatchedTable[Any]) -> dict[str, str]:
     return {metrics.TABLE: table.name}
 
 
-class WorkerHttp(Service):
+class WorkerHttp(Service):  # type: ignore[misc]
     """The HTTP side of a worker. It is started before the app: readiness has to speak during a recovery."""
 
     def __init__(self, app: Any, settings: Settings, **options: Any) -> None:
