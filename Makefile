@@ -8,7 +8,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: calendar help setup run test verify check chart-tools chart format bench bench-engine bench-start differential clean
+.PHONY: calendar help setup run test verify check chart-tools chart format bench bench-engine bench-start bench-start-market differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench: setup ## every benchmark, half an hour; writes benchmarks/results
 	@number=0; for name in $(BENCHMARKS); do number=$$((number + 1)); \
 		echo "[$$number/$(words $(BENCHMARKS))] benchmarks.$$name"; \
 		.venv/bin/python -m benchmarks.$$name || exit 1; done
+
+bench-start-market: setup ## reference data of 12,000 symbols: whole market beside ticker by ticker
+	@.venv/bin/python -m benchmarks.start_market
 
 bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
 	@$(UV) sync --frozen --inexact --quiet --group bench

@@ -1,7 +1,7 @@
 """`tapereader cache`: warm it, look at it, delete from it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -12,10 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.errors import TapereaderError
+from app.market.calendar import TradingCalendar
+from app.market.events import Reference
 from app.reference.cache import MarketDataCache
+from app.reference.filling import MarketFilling
 from app.reference.opening import open_cache
 from app.reference.records import Kind, State
 from app.reference.warm import Warmed, warm
+from app.reference.whole_market import Part, WholeMarket
 from app.settings import Settings
 
 cache_app = typer.Typer(help="Warm, show and clear the cache of reference data.", no_args_is_help=True)
@@ -45,14 +49,18 @@ def warm_command(
     kind: Kinds = None,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Values asked for at a time.")] = 64,
 ) -> None:
-    """Have the values of tickers in the cache; what is there is not fetched again.
+    """Have the values of tickers in the cache, of the whole market where none is named.
 
-    Example: `tapereader cache warm AAPL MSFT`, `tapereader cache warm --file symbols.txt --kind snapshots`.
+    The whole market takes a handful of requests; what is there of single tickers is not fetched again.
+    Example: `tapereader cache warm`, `tapereader cache warm AAPL MSFT`, `… --file symbols.txt --kind snapshots`.
     """
     wanted = [*(tickers or []), *(file.read_text(encoding="utf-8").split() if file else [])]
-    if not wanted:
-        err.print("expected tickers, or a --file with one a line; none was given")
+    if not wanted and (file is not None or kind):
+        err.print("[red]error: expected tickers, as arguments or one a line in --file; there was none[/red]")
         raise typer.Exit(2)
+    if not wanted:
+        _warm_whole_market()
+        return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err) as bar:
         task = bar.add_task("warming", total=None)
@@ -67,6 +75,37 @@ def warm_command(
     out.print(f"{warmed.asked} values: " + ", ".join(f"{count} {state}" for state, count in warmed.states.items()))
     if warmed.states.get(State.FAILED) or warmed.states.get(State.UNAVAILABLE):
         raise typer.Exit(1)
+
+
+def _warm_whole_market() -> None:
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err) as bar:
+        task = bar.add_task("asking for the whole market", total=len(Part))
+
+        def done(part: Part, symbols: int) -> None:
+            bar.update(task, advance=1, description=f"{part.value.replace('_', ' ')}: {symbols:,} symbols")
+
+        async def work(cache: MarketDataCache) -> WholeMarket:
+            calendar = TradingCalendar.new_york()
+            day = await MarketFilling(cache, calendar, _tell_nobody).market_day()
+            if day is None:
+                raise TapereaderError("the vendor's clock cannot be read: is REST reached? See `tapereader doctor`")
+            market = WholeMarket(cache, calendar, day, done)
+            await market.gather()
+            await market.gather_daily_volumes()
+            return market
+
+        market = _with_cache(work)
+    out.print(f"{len(market.symbols):,} symbols for {market.day}")
+    if market.refused:
+        out.print("not in the plan of the API key: " + ", ".join(sorted(part.value for part in market.refused)))
+    for part, reason in market.failed.items():
+        err.print(f"[red]error: {part.value}: {reason}; run it again[/red]")
+    if market.failed:
+        raise typer.Exit(1)
+
+
+async def _tell_nobody(_: Iterable[Reference]) -> None:
+    """The command fills the cache only: workers write the topic."""
 
 
 @cache_app.command("stats")

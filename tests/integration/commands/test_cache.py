@@ -86,11 +86,22 @@ async def test_what_was_warmed_is_shown_counted_and_deleted(command: Command, tm
 
 
 async def test_no_tickers_and_no_redis_end_with_a_sentence(command: Command) -> None:
-    nothing = await command.run("warm")
-    assert (nothing.code, nothing.err.strip()) == (2, "expected tickers, or a --file with one a line; none was given")
+    nothing = await command.run("warm", "--kind", "snapshots")
+    expected = "error: expected tickers, as arguments or one a line in --file; there was none"
+    assert (nothing.code, nothing.err.strip()) == (2, expected)
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     ticker = command.market.model.universe.tickers[0]
     for arguments in (["delete", ticker], ["stats"], ["warm", ticker]):
         ended = await command.run(*arguments, REDIS_URL=nowhere)
         assert ended.code == 1, arguments
         assert "Traceback" not in ended.err
+
+
+async def test_warm_without_a_name_is_the_whole_market_by_a_handful_of_requests(command: Command) -> None:
+    ended = await command.run("warm")
+    assert ended.code == 0, ended.err
+    assert "20 symbols for " in ended.out
+    asked = requests(command.market)
+    assert (asked["snapshots"], asked["ratios"], asked["floats"], asked["snapshot"]) == (1, 1, 1, 0)
+    assert (await command.get("AAPL"))["snapshots"]["layer"] == "redis"
+    assert requests(command.market)["snapshot"] == 0
