@@ -16,6 +16,7 @@ from app.kafka import topics
 from app.kafka.topics import TopicSpec
 from app.market.daily_alerts import AlertRecord, RangeRow
 from app.market.events import Aggregate, LimitUpLimitDown, MinuteAggregate, Quote, Reference, Trade
+from app.market.feed_state import FeedState
 from app.market.halts import HaltState
 from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
@@ -57,6 +58,7 @@ RECORDS: dict[TopicSpec, tuple[type[msgspec.Struct], ...]] = {
     topics.MARKET_HALTS: (HaltState,),
     topics.DAILY_RANGES: (RangeRow,),
     topics.ALERTS: (AlertRecord,),
+    topics.FEED: (FeedState,),
 }
 
 _DESCRIPTION = (

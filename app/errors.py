@@ -9,7 +9,9 @@ TapereaderError
 ├── RestError            a request to the vendor's REST failed: kind, status, when to try again
 ├── StoreDown            Redis cannot be reached now
 └── FeedError            the vendor's feed
+    ├── Evicted          another connection of the account took this one's place
     └── LoginRefused     the vendor refused the key: retrying does not help
+        └── NoRealTimeData   the key's plan has late data only
 """
 
 
@@ -41,8 +43,16 @@ class FeedError(TapereaderError):
     """The vendor's feed failed."""
 
 
+class Evicted(FeedError):
+    """The account has too many connections, and the vendor closed this one."""
+
+
 class LoginRefused(FeedError):
     """The vendor refused the API key."""
+
+
+class NoRealTimeData(LoginRefused):
+    """The key's plan has late data only, and the feed is the real-time one."""
 
 
 class RestError(TapereaderError):

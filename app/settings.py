@@ -7,6 +7,8 @@ line switches override the environment.
 
 import json
 import os
+import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +20,17 @@ from app.errors import SettingsError
 from app.market.halts import HaltCodes
 
 PREFIX = "TAPEREADER_"
+
+#: A channel: an event type of the vendor's stocks socket, a dot, a symbol or `*`. It ignores others in silence.
+CHANNEL = re.compile(r"^(A|AM|T|Q|LULD|NOI|FMV|LV)\.(\*|[A-Za-z0-9.:/_-]+)$")
+
+
+def wrong_channel(channels: Iterable[str]) -> str | None:
+    """What is wrong with the first of some channels that is none; None: all are channels."""
+    for channel in channels:
+        if not CHANNEL.match(channel):
+            return f"{channel!r} is not a channel: expected A, AM, T, Q, LULD, NOI, FMV or LV, a dot, a symbol or *"
+    return None
 
 
 class Source(StrEnum):
@@ -150,6 +163,12 @@ class Settings(BaseSettings):
     )
     massive_api_key_file: Path | None = Field(None, description="File that holds the key, where no variable does.")
     massive_feed: str = Field("socket.massive.com", description="Host of the WebSocket feed, without scheme.")
+    massive_delayed_feed: str = Field(
+        "delayed.massive.com", description="Host of the WebSocket feed whose data is 15 minutes late."
+    )
+    massive_delayed_fallback: bool = Field(
+        False, description="Take the delayed host where the key's plan has no real-time data, instead of ending."
+    )
     massive_market: str = Field("stocks", description="Market of the feed.")
     massive_rest_url: str = Field("https://api.massive.com", description="Base URL of the REST API.")
     massive_secure: bool = Field(True, description="Use TLS on the WebSocket.")
@@ -270,6 +289,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("subscriptions")
+    @classmethod
+    def _known_channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if (wrong := wrong_channel(value)) is not None:
+            raise ValueError(wrong)
+        return value
 
     @property
     def bootstrap_servers(self) -> str:

@@ -1,6 +1,5 @@
 """The producer's HTTP control: health, metrics, start and stop, subscriptions at run time."""
 
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,11 +11,9 @@ from app import clock
 from app.observability import metrics
 from app.observability.meters import Meters, Reading
 from app.observability.operations import Operations, served
+from app.settings import wrong_channel
 from producers.buffer import DROPPABLE
 from producers.live import LiveProducer
-
-#: A channel: event type, dot, symbol or `*`.
-CHANNEL = re.compile(r"^(A|AM|T|Q|LULD|NOI|FMV)\.(\*|[A-Za-z0-9.:/_-]+)$")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,6 +33,10 @@ def health(producer: LiveProducer) -> dict[str, object]:
         "connected_since_s": producer.connected_since_s,
         "seconds_since_last_event": silent_s,
         "subscriptions": sorted(producer.subscriptions),
+        "channels": dict(producer.channels),
+        "evictions": producer.evictions,
+        "late": producer.lateness.late,
+        "lag_s": producer.lateness.lag_s,
         "received": dict(producer.received),
         "received_on_connection": dict(producer.received - producer.received_earlier),
         "published": dict(producer.publisher.sent),
@@ -44,12 +45,18 @@ def health(producer: LiveProducer) -> dict[str, object]:
         "waiting": len(producer.buffer) + producer.publishing,
         "socket_pauses": producer.pauses,
         "last_error": producer.last_error,
+        "last_error_s": producer.last_error_s,
     }
 
 
 def reasons(producer: LiveProducer) -> list[str]:
-    """Why the producer is not ready: it should bring events and has no connection. Empty: it is."""
-    if producer.feed is not None or producer.market_open is False or not producer.wanted.is_set():
+    """Why the producer is not ready: it should bring events, and has no connection or no channel. Empty: it is."""
+    feed = producer.feed
+    if feed is not None and feed.answers.by_channel and feed.answers.all_answered and not feed.answers.any_acknowledged:
+        return [
+            f"the vendor refused every channel ({', '.join(feed.answers.by_channel)}): they are not in the key's plan"
+        ]
+    if feed is not None or producer.market_open is False or not producer.wanted.is_set():
         return []
     return [f"not connected to {producer.url}: {producer.last_error or 'connecting'}"]
 
@@ -64,6 +71,14 @@ def register(producer: LiveProducer, meters: Meters) -> None:
         last_s = producer.last_event_s
         return [] if last_s is None else [(max(clock.wall_s() - last_s, 0.0), {})]
 
+    def channels() -> list[Reading]:
+        counts = Counter((name.partition(".")[0], str(answer)) for name, answer in list(producer.channels.items()))
+        return [(n, {metrics.EVENT_TYPE: kind, metrics.ANSWER: answer}) for (kind, answer), n in counts.items()]
+
+    def lag() -> list[Reading]:
+        lag_s = producer.lateness.lag_s
+        return [] if lag_s is None else [(lag_s, {})]
+
     observe, publisher = meters.observe, producer.publisher
     observe(metrics.EVENTS_RECEIVED, lambda: by_type(producer.received))
     # Present from the start: an alert on what was dropped needs a series that rises from 0.
@@ -73,6 +88,9 @@ def register(producer: LiveProducer, meters: Meters) -> None:
     observe(metrics.SENT, lambda: [(n, {metrics.TOPIC: topic}) for topic, n in list(publisher.appended.items())])
     observe(metrics.CONNECTIONS, lambda: [(producer.connections, {})])
     observe(metrics.RECONNECTS, lambda: [(max(producer.connections - 1, 0), {})])
+    observe(metrics.EVICTIONS, lambda: [(producer.evictions, {})])
+    observe(metrics.FEED_CHANNELS, channels)
+    observe(metrics.FEED_LAG, lag)
     observe(metrics.CONNECTED, lambda: [(producer.feed is not None, {})])
     observe(metrics.SILENCE, silence)
     observe(metrics.MARKET_OPEN, lambda: [] if producer.market_open is None else [(producer.market_open, {})])
@@ -94,9 +112,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 def _checked(channels: object) -> frozenset[str]:
     if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
         raise ValueError('expected a JSON list of channels, such as ["A.*", "T.AAPL"]')
-    wrong = [channel for channel in channels if not CHANNEL.match(channel)]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is not a channel: expected A, AM, T, Q, LULD, NOI or FMV, a dot, a symbol or *")
+    if (wrong := wrong_channel(channels)) is not None:
+        raise ValueError(wrong)
     return frozenset(channels)
 
 

@@ -17,8 +17,9 @@ import structlog
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.errors import FeedError, LoginRefused
+from app.errors import Evicted, FeedError, LoginRefused, NoRealTimeData
 from app.kafka.topics import MAX_MESSAGE_BYTES
+from producers.channels import ChannelAnswers
 from producers.routing import Status, route_frame
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,9 @@ HANDSHAKE_TIMEOUT_S: Final = 10.0
 #: The SDK's 1 MiB closes the connection on a larger frame. What a record holds is the end: so no
 #: event of a frame is too large for its topic.
 MAX_FRAME_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+
+#: In what the real-time host says to a plan with late data, after it has accepted the login.
+_NO_REAL_TIME: Final = "access real-time data"
 
 #: Statuses that say nothing is wrong.
 GOOD_STATUSES: Final = frozenset({"connected", "auth_success", "success"})
@@ -47,14 +51,41 @@ class Feed:
         self._connection = connection
         self._subscribing = asyncio.Lock()
         self._subscribed: frozenset[str] = frozenset()
+        self._complaint: Status | None = None
+        self.answers = ChannelAnswers()
 
     async def receive(self) -> bytes:
-        """The next frame as it came. Raises `FeedError` when the connection ends, politely or not."""
+        """The next frame as it came.
+
+        Raises `FeedError` when the connection ends, politely or not; what the vendor said before is its reason.
+        """
         try:
             frame = await self._connection.recv(decode=False)
         except websockets.ConnectionClosed as error:
-            raise FeedError(f"the connection was closed: {error}") from error
+            raise self._closed(error) from error
         return bytes(frame) if not isinstance(frame, str) else frame.encode()
+
+    def heed(self, status: Status) -> bool:
+        """Take in a status that came after the login; whether it answers a subscription.
+
+        Raises `NoRealTimeData`: the host has no data for the key's plan.
+        """
+        if status.status in GOOD_STATUSES:
+            return self.answers.heed(status)
+        if _NO_REAL_TIME in status.message:
+            raise NoRealTimeData(f"the key's plan has no real-time data ({status.message})")
+        self._complaint = status
+        return self.answers.heed(status)
+
+    def _closed(self, error: websockets.ConnectionClosed) -> FeedError:
+        said = self._complaint
+        if said is not None and said.status == "max_connections":
+            return Evicted(
+                "another connection of the account took this one's place: the vendor allows one, the delayed host's "
+                f"included ({said.message}); end the other one, or use a key of its own"
+            )
+        before = "" if said is None or said.status == "error" else f"{said.status}: {said.message}; "
+        return FeedError(f"{before}the connection was closed: {error}")
 
     async def hold(self, channels: Iterable[str]) -> None:
         """Make the subscriptions exactly these channels, such as `A.*`.
@@ -65,7 +96,9 @@ class Feed:
             wanted = frozenset(channels)
             added, removed = wanted - self._subscribed, self._subscribed - wanted
             # Removed first: at the vendor's, `unsubscribe T.AAPL` after `subscribe T.*` would leave a hole.
+            self.answers.forget(removed)
             await self._send("unsubscribe", removed)
+            self.answers.ask(added)
             await self._send("subscribe", added)
             self._subscribed = wanted
 
@@ -81,7 +114,7 @@ class Feed:
         try:
             await self._connection.send(_encode({"action": action, "params": parameters}).decode())
         except websockets.ConnectionClosed as error:
-            raise FeedError(f"the connection was closed: {error}") from error
+            raise self._closed(error) from error
 
     async def _statuses(self) -> list[Status]:
         """The statuses of the next frame; what else it holds was not subscribed to yet."""
@@ -105,7 +138,8 @@ class Feed:
     async def _accepted(self, wanted: str) -> bool:
         for status in await self._statuses():
             if status.status == "auth_failed":
-                raise LoginRefused(f"the feed refused the API key ({status.message}); check MASSIVE_API_KEY")
+                advice = "a plan with it is needed" if "plan" in status.message else "check MASSIVE_API_KEY"
+                raise LoginRefused(f"the feed refused the API key ({status.message}); {advice}")
             if status.status not in GOOD_STATUSES:
                 raise FeedError(f"the feed did not accept the login: {status.status} ({status.message})")
             # Servers of 2019 greeted and answered with "success".

@@ -8,19 +8,24 @@ refused key ends the process, since retrying does not help.
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 import stamina
 import structlog
 
 from app import clock
-from app.errors import FeedError, LoginRefused, SettingsError
-from app.settings import Settings, Source
+from app.errors import Evicted, FeedError, LoginRefused, NoRealTimeData
+from app.market.feed_state import ChannelAnswer, FeedState
+from app.settings import Settings
+from producers.address import delayed_url, feed_address
 from producers.buffer import EventBuffer
 from producers.feed import GOOD_STATUSES, Feed, open_feed
+from producers.feed_reporter import FeedReporter
+from producers.lateness import Lateness
 from producers.market_status import MarketStatus
 from producers.publisher import Publisher
-from producers.routing import Status, route_frame
+from producers.routing import Routed, Status, route_frame
 
 log = structlog.get_logger(__name__)
 
@@ -38,26 +43,18 @@ JITTER_S: Final = 0.5
 #: A connection that has lasted this long ends the growth of the pauses.
 STEADY_S: Final = 30.0
 
+#: What passes before the next connection when another one of the account took this one's place: two that answer
+#: at once would take it from each other for ever (318 times an hour was seen), each time with a hole in both.
+EVICTION_PAUSE_S: Final = 60.0
+
+#: A late feed is silent for so long after 04:00 ET, when its market opens.
+LATE_FEED_S: Final = 15 * 60.0
+
 #: A reader that waits for a full buffer goes on when this part of it is free again.
 FREE_SHARE: Final = 0.1
 
 #: What is left in the buffer at the end is published within this time, or said to be lost.
 DRAIN_TIMEOUT_S: Final = 30.0
-
-
-def feed_address(settings: Settings) -> tuple[str, str, str]:
-    """WebSocket URL, REST URL and key of the settings' source. Raises `SettingsError`: no key."""
-    if settings.source is Source.SIMULATOR:
-        place = f"{settings.simulator_host}:{settings.simulator_port}"
-        return f"ws://{place}/{settings.massive_market}", f"http://{place}", settings.api_key() or "simulator"
-    key = settings.api_key()
-    if not key:
-        raise SettingsError(
-            "MASSIVE_API_KEY is not set: set it (or POLYGON_API_KEY, or TAPEREADER_MASSIVE_API_KEY_FILE), "
-            "or use --source simulator"
-        )
-    scheme = "wss" if settings.massive_secure else "ws"
-    return f"{scheme}://{settings.massive_feed}/{settings.massive_market}", settings.massive_rest_url, key
 
 
 def _retriable(error: Exception) -> bool:
@@ -71,6 +68,8 @@ class LiveProducer:
         self.settings, self.publisher = settings, publisher
         self.url, rest_url, self._api_key = feed_address(settings)
         self.status = MarketStatus(self._api_key, rest_url)
+        self.lateness = Lateness(self.status)
+        self._reporter = FeedReporter(self, self._write)
         self.subscriptions: frozenset[str] = frozenset(settings.subscriptions)
         self.buffer = EventBuffer(settings.producer_buffer_events)
         self.received: Counter[str] = Counter()
@@ -86,6 +85,10 @@ class LiveProducer:
         self.last_event_s: float | None = None
         self.connected_since_s: float | None = None
         self.last_error: str | None = None
+        self.last_error_s: float | None = None
+        self.evictions = 0
+        self.channels: Mapping[str, ChannelAnswer] = {}
+        self._hurry = asyncio.Event()
         self._closed_by_us = False
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
@@ -94,17 +97,39 @@ class LiveProducer:
         """Run until `stopping` is set; what waits is published before it returns. Raises `LoginRefused`."""
         publishing = asyncio.create_task(self._publish())
         connecting = asyncio.create_task(self._keep_connected())
-        stopping = asyncio.create_task(self.stopping.wait())
+        beside = {
+            asyncio.create_task(part) for part in (self.stopping.wait(), self._reporter.keep(), self.lateness.watch())
+        }
         try:
-            await asyncio.wait({publishing, connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({publishing, connecting, *beside}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stopping.set()
-            connecting.cancel()
-            stopping.cancel()
-            await asyncio.wait({connecting, stopping})
+            for task in (connecting, *beside):
+                task.cancel()
+            await asyncio.wait({connecting, *beside})
+            self._reporter.report()
             await self._drain(publishing)
-        if not connecting.cancelled():
-            connecting.result()
+        for task in (connecting, *beside):
+            if not task.cancelled():
+                task.result()
+
+    @property
+    def state(self) -> FeedState:
+        """What is known of the feed now."""
+        expected = self.wanted.is_set() and self.market_open is not False
+        return FeedState(
+            at_ms=clock.wall_ns() // 1_000_000,
+            connected=self.feed is not None,
+            host=self.url.split("://")[-1],
+            channels=dict(self.channels),
+            late=self.lateness.late,
+            evictions=self.evictions,
+            problem=self.last_error if expected and self.feed is None else None,
+        )
+
+    def _write(self, event: Routed) -> None:
+        self.buffer.add(event, clock.wall_ns())
+        self._arrived.set()
 
     async def _drain(self, publishing: asyncio.Task[None]) -> None:
         self._arrived.set()
@@ -147,10 +172,45 @@ class LiveProducer:
             if self._closed_by_us:
                 log.info("feed_closed", wanted=self.wanted.is_set())
                 return
-            self.last_error = str(error)
+            if isinstance(error, NoRealTimeData):
+                if self._falls_back(error):
+                    return
+                error = self._advised(error)
+            self._blame(str(error))
             log.warning("feed_lost", error=str(error), connections=self.connections)
+            if isinstance(error, Evicted):
+                await self._wait_after_eviction()
+                return
             if isinstance(error, LoginRefused) or clock.monotonic_s() - started_s < STEADY_S:
-                raise
+                raise error from None
+
+    def _blame(self, error: str) -> None:
+        self.last_error, self.last_error_s = error, clock.wall_s()
+
+    def _advised(self, error: NoRealTimeData) -> NoRealTimeData:
+        return NoRealTimeData(
+            f"{error}; set TAPEREADER_MASSIVE_FEED={self.settings.massive_delayed_feed}, or "
+            "TAPEREADER_MASSIVE_DELAYED_FALLBACK=true to have that host taken where there is no real-time data"
+        )
+
+    def _falls_back(self, error: NoRealTimeData) -> bool:
+        """Whether the delayed host is taken from now on, as the settings wish."""
+        delayed = delayed_url(self.settings)
+        if not self.settings.massive_delayed_fallback or self.url == delayed:
+            return False
+        self.url = delayed
+        self.lateness.forget()
+        log.warning("feed_delayed", url=self.url, reason=str(error))
+        return True
+
+    async def _wait_after_eviction(self) -> None:
+        """Leave the place to the other connection for a while; a restart or stop ends the wait."""
+        self.evictions += 1
+        log.error("feed_evicted", evictions=self.evictions, next_connection_s=EVICTION_PAUSE_S)
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EVICTION_PAUSE_S):
+                await self._hurry.wait()
 
     async def _read_one_connection(self) -> None:
         self.received_earlier = self.received.copy()
@@ -159,6 +219,7 @@ class LiveProducer:
             self.feed, self.connected_since_s = feed, clock.wall_s()
             self.connections += 1
             await feed.hold(self.subscriptions)  # They may have changed during the login.
+            self.channels = feed.answers.by_channel
             if not self.wanted.is_set():
                 self._closed_by_us = True
                 raise FeedError("stopped during the login")
@@ -171,9 +232,10 @@ class LiveProducer:
     async def _read(self, feed: Feed) -> None:
         """Take in frames. Raises `FeedError` when the connection ends or brings no event for too long."""
         now, silence_s = asyncio.get_running_loop().time, self.settings.silence_timeout_s
+        first_s = silence_s + (LATE_FEED_S if "delayed" in self.url else 0.0)
         while True:
             try:
-                async with asyncio.timeout(silence_s) as patience:
+                async with asyncio.timeout(first_s) as patience:
                     while True:
                         if self._take_in(await feed.receive()):
                             patience.reschedule(now() + silence_s)
@@ -182,8 +244,9 @@ class LiveProducer:
                             await self._wait_for_room()
                             patience.reschedule(now() + silence_s)
             except TimeoutError:
-                # Who subscribes to nothing hears nothing.
-                if self.subscriptions:
+                # Who subscribes to nothing hears nothing, nor does who is refused everything: another
+                # connection would not help.
+                if feed.answers.any_acknowledged:
                     raise FeedError(f"no event for {silence_s:g} s while the market is open") from None
 
     async def _wait_for_room(self) -> None:
@@ -198,7 +261,7 @@ class LiveProducer:
 
     def _take_in(self, frame: bytes) -> int:
         """Put a frame's events into the buffer; how many there were."""
-        received_ns, count = clock.wall_ns(), 0
+        received_ns, count, event = clock.wall_ns(), 0, None
         add, received = self.buffer.add, self.received
         for event in route_frame(frame):
             if isinstance(event, Status):
@@ -209,14 +272,21 @@ class LiveProducer:
             add(event, received_ns)
         if count:
             self.last_event_s = received_ns / 1e9
+            if isinstance(event, Routed):
+                self.lateness.note(event.value, self.last_event_s)
             self._arrived.set()
         return count
 
     def _heed(self, status: Status) -> None:
-        if status.status in GOOD_STATUSES:
+        answered = self.feed is not None and self.feed.heed(status)
+        if self.feed is not None and answered:
+            self.channels = self.feed.answers.by_channel
+            if self.feed.answers.all_answered:
+                log.info("feed_channels", **{name: str(answer) for name, answer in self.channels.items()})
+        elif status.status in GOOD_STATUSES:
             log.info("feed_status", status=status.status, message=status.message)
         else:
-            self.last_error = f"{status.status}: {status.message}"
+            self._blame(f"{status.status}: {status.message}")
             log.warning("feed_status", status=status.status, message=status.message)
 
     async def _publish(self) -> None:
@@ -240,11 +310,13 @@ class LiveProducer:
     async def stop(self) -> None:
         """Disconnect and stay so until `start`."""
         self.wanted.clear()
+        self._hurry.set()
         await self._close_feed()
 
     async def restart(self) -> None:
         """Replace the connection by a new one, at once."""
         self.wanted.set()
+        self._hurry.set()
         await self._close_feed()
 
     async def _close_feed(self) -> None:
@@ -259,3 +331,4 @@ class LiveProducer:
             # A connection that has just ended is replaced by one that subscribes to them.
             with contextlib.suppress(FeedError):
                 await self.feed.hold(wanted)
+                self.channels = self.feed.answers.by_channel

@@ -7,11 +7,12 @@ import structlog
 
 from app.kafka.access import KafkaAccess
 from app.kafka.admin import await_topics, ensure_declared
-from app.kafka.topics import DEAD_LETTERS, RAW_TOPICS
+from app.kafka.topics import DEAD_LETTERS, FEED, RAW_TOPICS
 from app.observability import tracing
 from app.settings import Settings
+from producers.address import feed_address
 from producers.control import serve_control
-from producers.live import LiveProducer, feed_address
+from producers.live import LiveProducer
 from producers.publisher import Publisher
 
 log = structlog.get_logger(__name__)
@@ -21,9 +22,9 @@ async def run(settings: Settings) -> None:
     """Produce until SIGTERM or SIGINT. Raises `LoginRefused`, `SettingsError`, `StartupError`, `TopicMismatch`."""
     feed_address(settings)
     tracing.configure(settings, "producer")
-    await await_topics(settings, (*RAW_TOPICS, DEAD_LETTERS))
+    await await_topics(settings, (*RAW_TOPICS, DEAD_LETTERS, FEED))
     async with Publisher(KafkaAccess.of(settings), settings.kafka_acks) as publisher:
-        await ensure_declared(settings, (*RAW_TOPICS, DEAD_LETTERS))
+        await ensure_declared(settings, (*RAW_TOPICS, DEAD_LETTERS, FEED))
         producer = LiveProducer(settings, publisher)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

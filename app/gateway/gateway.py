@@ -3,19 +3,21 @@
 import contextlib
 from typing import Any, Self
 
+import msgspec
 import structlog
 
 from app import clock
 from app.gateway.access.access import Access
 from app.gateway.feeds.hub import Hub
 from app.gateway.feeds.telemetry import register
-from app.gateway.protocol.feeds import BOARDS, QUOTES, TABLES
+from app.gateway.protocol.feeds import BOARDS, QUOTES, TABLES, VENDOR_FEED
 from app.gateway.protocol.messages import reply
 from app.gateway.tables.reader import TableReader
 from app.gateway.tables.tape import TapeFollower
 from app.gateway.tables.view import Record, View
 from app.kafka.access import KafkaAccess
 from app.market.calendar import TradingCalendar
+from app.market.feed_state import KEY
 from app.observability import meters, metrics
 from app.observability.operations import Operations
 from app.settings import Settings
@@ -113,11 +115,13 @@ class Gateway:
         if event_ms is not None:
             with contextlib.suppress(ValueError):
                 session = self._calendar.session_of(event_ms)
+        known = self.view.get(VENDOR_FEED, KEY)
         return {
             "time_ms": clock.wall_ns() // 1_000_000,
             "ready": not self.reasons(),
             "reasons": self.reasons(),
             "session": "closed" if session is None and event_ms is not None else session,
             "symbols": self.view.count(QUOTES),
+            "feed": None if known is None or known.value is None else msgspec.json.decode(known.value),
             **self.ages(),
         }

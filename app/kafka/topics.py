@@ -103,6 +103,11 @@ DAILY_RANGES = TopicSpec(
 )
 ALERTS = TopicSpec("market.alerts", "symbol", "alerts, each with a key that tells repetitions", retention_ms=DAY_MS)
 
+FEED = TopicSpec(
+    "market.feed", "feed", "what is known of the vendor's feed: channels and its answers to them, lateness, problems",
+    cleanup="compact", single_partition=True,
+)  # fmt: skip
+
 RAW_TOPICS = (AGGREGATES, TRADES, QUOTES, HALTS, REFERENCE, SYMBOLS, UNKNOWN)
 PUBLIC_TABLES = (
     MARKET_QUOTES,
@@ -119,6 +124,7 @@ ALL_TOPICS = (
     DEAD_LETTERS,
     *PUBLIC_TABLES,
     ALERTS,
+    FEED,
     PARTITION_TOPS,
     TRADE_TAPE,
     PARTITION_WINDOWS,

@@ -63,6 +63,7 @@ _PROMETHEUS_UNITS: Final = {"s": "seconds", "By": "bytes"}
 
 TOPIC, PARTITION = "messaging.destination.name", "messaging.destination.partition.id"
 TABLE, EVENT_TYPE, CLOSE_CODE = "tapereader.table", "tapereader.event.type", "websocket.close.code"
+ANSWER: Final = "tapereader.feed.answer"
 
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
@@ -102,6 +103,19 @@ CONNECTIONS = Metric(
 RECONNECTS = Metric(
     "tapereader.producer.feed.reconnects", _COUNTER, "{connection}", "connections after the first one",
     (Part.PRODUCER,),
+)  # fmt: skip
+EVICTIONS = Metric(
+    "tapereader.producer.feed.evictions", _COUNTER, "{eviction}",
+    "times that another connection of the account took this one's place", (Part.PRODUCER,),
+)  # fmt: skip
+FEED_CHANNELS = Metric(
+    "tapereader.producer.feed.channels", _GAUGE, "{channel}",
+    "subscribed channels by what the vendor answered: acknowledged, refused or unanswered",
+    (Part.PRODUCER,), (EVENT_TYPE, ANSWER),
+)  # fmt: skip
+FEED_LAG = Metric(
+    "tapereader.producer.feed.lag", _GAUGE, "s",
+    "the market's time less that of the newest event at its receipt; absent before it is known", (Part.PRODUCER,),
 )  # fmt: skip
 CONNECTED = Metric("tapereader.producer.feed.connected", _GAUGE, "1", "1 while connected, else 0", (Part.PRODUCER,))
 SILENCE = Metric(

@@ -19,7 +19,7 @@ from app.kafka.topics import MAX_MESSAGE_BYTES
 from app.local.java import KAFKA_COORDINATE
 from app.observability.container_health import address
 from app.settings import PREFIX, Settings, Source
-from producers.live import feed_address
+from producers.address import feed_address
 from tests.chart_rendering import CHART
 
 ROOT = Path(__file__).parents[2]

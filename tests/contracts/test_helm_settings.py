@@ -16,7 +16,7 @@ from app.gateway.http.api import create_api
 from app.observability.operations import Operations
 from app.reference.rest import endpoint
 from app.settings import PREFIX, Settings, Source
-from producers.live import feed_address
+from producers.address import feed_address
 from tests.chart_rendering import CHART, EXAMPLES, Container, containers, needs_chart_tools, rendered, template
 
 pytestmark = needs_chart_tools

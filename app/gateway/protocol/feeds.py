@@ -77,7 +77,9 @@ DAILY_RANGES = PublicTable(topics.DAILY_RANGES, "daily_range:", listed="daily_ra
 ALERTS = PublicTable(topics.ALERTS, "alerts:", listed="alerts")
 #: The directory; its rows change once a day.
 SYMBOLS = PublicTable(topics.MARKET_SYMBOLS, "symbol:", listed="symbols")
-TABLES = (QUOTES, BOARDS, TRADE_WINDOWS, NBBO, HALTS, DAILY_RANGES, ALERTS, SYMBOLS)
+#: One record: what is known of the vendor's feed.
+VENDOR_FEED = PublicTable(topics.FEED, "vendor:", listed="vendor")
+TABLES = (QUOTES, BOARDS, TRADE_WINDOWS, NBBO, HALTS, DAILY_RANGES, ALERTS, SYMBOLS, VENDOR_FEED)
 
 
 def is_pattern(feed: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from app.reference.rest import endpoint
 from app.settings import Settings
-from producers.live import feed_address
+from producers.address import feed_address
 from producers.simulator import serve
 from tests.conftest import free_port
 from tests.eventually import eventually
