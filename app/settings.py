@@ -216,7 +216,13 @@ class Settings(BaseSettings):
     seed: int = Field(1, description="Seed of the simulated market.")
     speed: float = Field(1.0, gt=0, le=3600, description="Speed of the simulated market's clock.")
     market_start: str = Field(
-        "09:25", pattern=r"^\d\d:\d\d$", description="Time of day (ET) at which the simulated market starts."
+        "09:25",
+        pattern=r"^(((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d)$",
+        description="Time (ET) at which the simulated market starts: `09:25` of the last trading day, `Fri 19:58` of "
+        "the last Friday, or `2026-11-25T12:58`.",
+    )
+    simulator_nights: bool | None = Field(
+        None, description="Let nights, weekends and holidays pass as they are; unset: where the start names a weekday."
     )
     simulator_plan: Plan = Field(
         Plan.ADVANCED, description="Plan of the simulated account: which channels and REST endpoints it has."

@@ -54,9 +54,13 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 RedisPort = Annotated[int | None, typer.Option(help="Port of the Redis that `up` starts.")]
+MarketStart = Annotated[
+    str | None, typer.Option(help="When the simulated market starts (ET): 09:25, 'Fri 19:58', 2026-11-25T12:58.")
+]
 SimulatorPlan = Annotated[
     Plan | None, typer.Option("--plan", help="Plan of the simulated account: what its key may see.")
 ]
+_MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
 HttpPort = Annotated[int | None, typer.Option(help="Port of the page, REST and WebSocket.")]
 
 
@@ -90,6 +94,7 @@ def up(
     symbols: Annotated[int | None, typer.Option(help="Symbols of the simulated market, at most 12,000.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.")] = None,
     speed: Annotated[float | None, typer.Option(help="Speed of the simulated market's clock.")] = None,
+    market_start: MarketStart = None,
     simulator_plan: SimulatorPlan = None,
     browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the page.")] = None,
 ) -> None:
@@ -149,18 +154,46 @@ def status(
 
 
 @cli.command()
-def doctor(data_dir: DataDir = None) -> None:
-    """Look at this machine: is everything there that the platform needs?"""
+def doctor(
+    ctx: typer.Context,
+    data_dir: DataDir = None,
+    vendor: Annotated[
+        bool,
+        typer.Option("--vendor", help="Ask the vendor what the key's plan has, instead of looking at the machine."),
+    ] = False,
+    source: Annotated[Source | None, typer.Option(help="Whom to ask: massive, or a running simulator.")] = None,
+) -> None:
+    """Look at this machine: is everything there that the platform needs?
+
+    `tapereader doctor --vendor` asks the vendor instead: key, hosts, channels and REST endpoints, as a table. It
+    opens a connection of the account, so that the vendor closes another one that is open.
+    """
+    if vendor:
+        run(_print_plan, data_dir=data_dir, source=source)
+        return
     from app.local.doctor import examine
 
     with errors():
-        marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
         failed = False
-        for finding in examine(Settings.load(data_dir=data_dir)):
+        for finding in examine(Settings.load(data_dir=data_dir, source=source)):
             failed |= finding.level == "fail"
-            out.print(f"{marks[finding.level]} {finding.subject:<16} {finding.text}", highlight=False)
+            out.print(f"{_MARKS[finding.level]} {finding.subject:<16} {finding.text}", highlight=False)
         if failed:
             raise typer.Exit(1)
+
+
+async def _print_plan(settings: Settings) -> None:
+    from producers.vendor_check import ask
+
+    table = Table("", "what", "answer", "used for", box=None, pad_edge=False)
+    failed = False
+    with err.status("asking the vendor …"):
+        async for answer in ask(settings):
+            failed |= answer.level == "fail"
+            table.add_row(_MARKS[answer.level], answer.subject, answer.answer, answer.used_for)
+    out.print(table, highlight=False)
+    if failed:
+        raise typer.Exit(1)
 
 
 @cli.command()
@@ -170,6 +203,7 @@ def simulate(
     symbols: Annotated[int | None, typer.Option(help="Symbols of the simulated market, at most 12,000.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated market.")] = None,
     speed: Annotated[float | None, typer.Option(help="Speed of the simulated market's clock.")] = None,
+    market_start: MarketStart = None,
     simulator_plan: SimulatorPlan = None,
 ) -> None:
     """Serve a simulated market: Massive's WebSocket and REST protocols on one port.

@@ -83,7 +83,7 @@ class Answers:
             "ticker": model.universe.tickers[slot],
             "todaysChange": round(change, 4),
             "todaysChangePerc": round(change / previous["c"] * 100, 4),
-            "updated": now_ms * 1_000_000,
+            "updated": now_ms * 1_000_000 if today["v"] else 0,
             "day": today,
             "prevDay": previous,
         }
@@ -95,17 +95,19 @@ class Answers:
         return body
 
     def aggregates(self, slot: int, timespan: str, multiplier: int, first_ms: int, last_ms: int) -> list[Json]:
-        """Bars (`day` or `minute`, several joined to one where asked) that begin in a range, oldest first.
+        """Bars (`day` or `minute`, several joined to one where asked; `second`) that begin in a range, oldest first.
 
-        Minutes are those that the simulator has run of its present day. Raises `ValueError`: another timespan.
+        Minutes and seconds are those that the simulator has run. Raises `ValueError`: another timespan.
         """
+        if timespan == "second" and multiplier == 1:
+            return self.model.recent.bars(slot, first_ms, last_ms)
         if timespan == "minute":
             return self._minutes(slot, multiplier, first_ms, last_ms)
         if timespan == "day":
             days = self._days(slot, first_ms, last_ms)
             groups = [days[place : place + multiplier] for place in range(0, len(days), multiplier)]
             return [group[0] if len(group) == 1 else _joined(group) for group in groups]
-        raise ValueError(f"expected the timespan day or minute, was {timespan!r}")
+        raise ValueError(f"expected the timespan day, minute or 1 second, was {multiplier} {timespan!r}")
 
     def ratios(self, slot: int) -> list[Json]:
         """The financial ratios of a symbol: one row, or none."""
@@ -150,6 +152,15 @@ class Answers:
     def splits(self) -> list[Json]:
         """The splits of the present day; the simulated market has none yet."""
         return []
+
+    def details(self, slot: int) -> Json:
+        """A symbol as `/v3/reference/tickers/{ticker}` has it."""
+        shares = int(self.model.universe.shares[slot])
+        return self.ticker(slot) | {
+            "share_class_shares_outstanding": shares,
+            "weighted_shares_outstanding": shares,
+            "market_cap": round(shares * float(self.model.history.last.close[slot]), 2),
+        }
 
     def ticker(self, slot: int) -> Json:
         """A symbol as `/v3/reference/tickers` lists it."""

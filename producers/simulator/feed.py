@@ -24,6 +24,9 @@ CATCH_UP_S: Final = 0.25
 MAX_FRAME_BYTES: Final = 512 * 1024
 MAX_FRAME_EVENTS: Final = 2000
 
+#: The vendor clears the day of its snapshots at 03:30 ET, half an hour before the next one begins.
+CLEARED_MS: Final = 30 * 60_000
+
 Sent = Callable[[Connection], None]
 
 
@@ -56,8 +59,8 @@ class Feed:
 
     @property
     def time_ms(self) -> int:
-        """The market's time (epoch ms) at which the next second is sent."""
-        return self.model.next_ms + self._delay_ms
+        """The market's time (epoch ms): of the next second to be sent, in a night that of the clock."""
+        return self.clock.now_ms() if self.model.day_over else self.model.next_ms + self._delay_ms
 
     async def run(self) -> None:
         """Keep the feed going until cancelled."""
@@ -94,7 +97,7 @@ class Feed:
         """Whether the next day has begun."""
         day = self.model.day
         begins_ms = self.model.calendar.trading_day(self.model.calendar.next_day(day.day)).begins_ms
-        if not self._skip_nights and now_ms < begins_ms:
+        if not self._skip_nights and now_ms < begins_ms - CLEARED_MS:
             return False
         self.model.next_day()
         if self._skip_nights:

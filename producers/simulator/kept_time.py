@@ -36,12 +36,12 @@ class KeptTime:
         os.replace(beside, self.path)
 
 
-def start_after(calendar: TradingCalendar, kept_ms: int) -> str:
+def start_after(calendar: TradingCalendar, kept_ms: int, *, nights: bool = False) -> str:
     """The simulator's `start` from which a market that had come to `kept_ms` goes on.
 
-    That is 04:00 ET of the next trading day where the day was over.
+    That is 04:00 ET of the next trading day where the day was over and its nights are left out.
     """
     day = calendar.trading_day(calendar.day_of(kept_ms))
-    if kept_ms >= day.after_hours_end_ms:
+    if kept_ms >= day.after_hours_end_ms and not nights:
         kept_ms = calendar.trading_day(calendar.next_day(day.day)).begins_ms
     return datetime.fromtimestamp(kept_ms / 1000, NEW_YORK).replace(tzinfo=None).isoformat(timespec="seconds")

@@ -19,6 +19,7 @@ from producers.simulator.flow import Flow, OrderFlow
 from producers.simulator.history import History, to_tick
 from producers.simulator.luld import LimitUpLimitDown
 from producers.simulator.prices import Prices
+from producers.simulator.recent import Recent
 from producers.simulator.symbols import Floats, Ints, make_universe
 from producers.simulator.wire import FINRA, Bands, Bar, MinuteBar, Quotes, Trades, encode_bars
 
@@ -55,6 +56,7 @@ class MarketModel:
     ) -> None:
         self.calendar, self._seed, self._events_per_s = calendar, seed, events_per_s
         self.universe = make_universe(symbols, seed)
+        self.recent = Recent(self.universe.tape)
         self.day = calendar.trading_day(calendar.day_of(start_ms))
         shape = DayShape(self.day)
         usual = OrderFlow(np.random.default_rng(seed), self.universe, events_per_s, self.universe.weight)
@@ -93,6 +95,7 @@ class MarketModel:
         flow = self._flow.second(rate, self.prices.boost, self.luld.halted)
         trades, quotes = self._trades(flow, regular), self._quotes(flow)
         bars = self.bars.add_second(start_ms, trades.slot, trades.price, trades.size, start_ms >= self.day.opens_ms)
+        self.recent.add(start_ms, trades, bars)
         self.next_ms = start_ms + 1000
         minute = self.bars.end_minute(self.next_ms) if self.next_ms % 60_000 == 0 else None
         return Second(start_ms, trades, quotes, bars, minute, bands)

@@ -15,6 +15,7 @@ from app import clock
 from app.market.calendar import NEW_YORK
 from producers.simulator.answers import Answers, Json
 from producers.simulator.clock import VirtualClock
+from producers.simulator.conditions import conditions
 from producers.simulator.faults import Faults
 from producers.simulator.plans import Rights
 from producers.simulator.symbols import Universe
@@ -24,6 +25,9 @@ Handler = Callable[[web.Request], Json | list[Json]]
 PUBLIC_HOST: Final = "https://api.massive.com"
 #: Rows of a page, default and most: vendor's documents.
 _TICKER_LIMIT, _AGGREGATE_LIMIT = (100, 1000), (5000, 50_000)
+_TRADE_LIMIT: Final = (1000, 50_000)
+#: Bounds of a time in a query, and what each adds so that the first is meant and the end is not.
+_FROM, _UNTIL = (("gte", 0), ("gt", 1)), (("lt", 0), ("lte", 1))
 _RATIO_LIMIT, _FLOAT_LIMIT, _SPLIT_LIMIT = (100, 50_000), (100, 5000), (100, 5000)
 
 
@@ -98,6 +102,9 @@ class RestApi:
             "snapshots": ("/v2/snapshot/locale/us/markets/stocks/tickers", self._snapshots),
             "grouped": ("/v2/aggs/grouped/locale/us/market/stocks/{day}", self._grouped),
             "splits": ("/stocks/v1/splits", self._splits),
+            "trades": ("/v3/trades/{ticker}", self._trades),
+            "conditions": ("/v3/reference/conditions", self._conditions),
+            "ticker_details": ("/v3/reference/tickers/{ticker}", self._details),
             "exchanges": ("/v3/reference/exchanges", self._exchanges),
             "ratios": ("/stocks/financials/v1/ratios", partial(self._rows, self._answers.ratios, _RATIO_LIMIT)),
             "floats": ("/stocks/vX/float", partial(self._rows, self._answers.floats, _FLOAT_LIMIT)),
@@ -194,6 +201,34 @@ class RestApi:
     def _exchanges(self, _: web.Request) -> Json:
         rows = self._whole.exchanges()
         return {"status": "OK", "count": len(rows), "results": rows}
+
+    def _conditions(self, request: web.Request) -> Json:
+        rows = conditions()
+        page = self._page(request, rows, (10, 1000))
+        return page | {"count": len(page["results"])}
+
+    def _details(self, request: web.Request) -> Json:
+        return {"status": "OK", "results": self._answers.details(self._slot(request.match_info["ticker"]))}
+
+    def _slot(self, ticker: str) -> int:
+        slot = self._universe.slot.get(ticker)
+        if slot is None:
+            raise RestError(404, {"status": "NOT_FOUND", "message": "Ticker not found."})
+        return slot
+
+    def _trades(self, request: web.Request) -> Json:
+        """Trades of a symbol by `timestamp.gte`, `.gt`, `.lt`, `.lte` (ns), newest first unless `order=asc`."""
+        query, first_ns, end_ns = request.query, 0, 2**63
+        try:
+            first_ns = max(first_ns, *(int(query.get(f"timestamp.{name}", 0)) + one for name, one in _FROM))
+            end_ns = min(end_ns, *(int(query.get(f"timestamp.{name}", end_ns)) + one for name, one in _UNTIL))
+        except ValueError:
+            raise _bad("expected timestamps in epoch ns, was another text") from None
+        slot = self._universe.slot.get(request.match_info["ticker"])
+        rows = [] if slot is None else self._answers.model.recent.trades(slot, first_ns, end_ns)
+        if query.get("order", "desc") != "asc":
+            rows.reverse()
+        return self._page(request, rows, _TRADE_LIMIT)
 
     def _aggregates(self, request: web.Request) -> Json:
         path = request.match_info

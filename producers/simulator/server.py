@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections import Counter
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -40,27 +40,33 @@ DELAYED: Final = "delayed"
 MAX_EMIT_BYTES: Final = 64 * 1024 * 1024
 
 
-def start_of(calendar: TradingCalendar, start: str) -> int:
-    """Epoch ms of a start: `HH:MM` (ET) on the last trading day at or before today, or `YYYY-MM-DDTHH:MM[:SS]`.
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
-    Raises `SettingsError`: another form, a day without trading, a time outside 04:00-20:00 ET.
+
+def start_of(calendar: TradingCalendar, start: str) -> int:
+    """Epoch ms of a start in New York's time: nights, weekends and holidays are times like others.
+
+    `HH:MM` is on the last trading day at or before today, `Fri 19:58` on the last Friday at or before today,
+    `YYYY-MM-DDTHH:MM[:SS]` on that day. Raises `SettingsError`: another form, a day outside of the calendar.
     """
-    day_text, _, time_text = start.rpartition("T")
+    weekday, _, rest = start.rpartition(" ")
+    day_text, _, time_text = rest.rpartition("T")
+    # By noon of today's date: at or after 04:00, so that the day it belongs to is today's.
+    today = datetime.fromtimestamp(clock.wall_s(), NEW_YORK).replace(hour=12)
     try:
         at = time.fromisoformat(time_text)
-        if day_text:
-            day = calendar.trading_day(date.fromisoformat(day_text).isoformat())
+        if weekday:
+            day = today.date() - timedelta((today.weekday() - _WEEKDAYS.index(weekday)) % 7)
+        elif day_text:
+            day = date.fromisoformat(day_text)
         else:
-            # By noon of today's date: at or after 04:00, so that the day it belongs to is today's.
-            today = datetime.fromtimestamp(clock.wall_s(), NEW_YORK).replace(hour=12)
-            day = calendar.trading_day(calendar.day_of(int(today.timestamp() * 1000)))
+            day = date.fromisoformat(calendar.day_of(int(today.timestamp() * 1000)))
+        start_ms = int(datetime.combine(day, at, NEW_YORK).timestamp()) * 1000
+        calendar.day_of(start_ms)
     except ValueError as error:
         raise SettingsError(
-            f"expected a start HH:MM or YYYY-MM-DDTHH:MM of a trading day, was {start!r}: {error}"
+            f"expected a start HH:MM, such as 09:25, 'Fri 19:58', or YYYY-MM-DDTHH:MM, was {start!r}: {error}"
         ) from None
-    start_ms = int(datetime.combine(date.fromisoformat(day.day), at, NEW_YORK).timestamp()) * 1000
-    if not day.begins_ms <= start_ms < day.after_hours_end_ms:
-        raise SettingsError(f"expected a start from 04:00 to before 20:00 ET, was {start!r}")
     return start_ms
 
 
@@ -71,7 +77,7 @@ class Simulator:
     runs, `events_per_s` the mean rate of its regular session at speed 1. Port 0 takes a free one. `plan` is the
     account's: with late data the market's clock is 15 minutes ahead of what is sent, and the feed is at
     `/delayed/stocks`, which stands for the delayed host. With `skip_nights` the market goes from 20:00 straight
-    to 04:00 of the next trading day.
+    to 04:00 of the next trading day; without, it is closed for so long, and clears its day at 03:30.
     """
 
     def __init__(
@@ -206,13 +212,18 @@ class Simulator:
         return socket
 
 
+def _has_nights(settings: Settings) -> bool:
+    """Whether nights and weekends pass as they are: as it is set, else where the start names a day of the week."""
+    return settings.simulator_nights if settings.simulator_nights is not None else " " in settings.market_start
+
+
 def _start(settings: Settings, kept: KeptTime | None) -> str:
     """Where the market starts: at the setting's time, or where it had come to after that."""
     kept_ms = kept.read() if kept is not None else None
     calendar = TradingCalendar()
     if kept_ms is None or kept_ms <= start_of(calendar, settings.market_start):
         return settings.market_start
-    start = start_after(calendar, kept_ms)
+    start = start_after(calendar, kept_ms, nights=_has_nights(settings))
     log.info("simulator_goes_on", at=start, kept_in=str(settings.simulator_clock_file))
     return start
 
@@ -241,6 +252,7 @@ async def serve(settings: Settings) -> None:
         operations=Operations(settings, "simulator"),
         host=settings.simulator_host,
         plan=settings.simulator_plan,
+        skip_nights=not _has_nights(settings),
     )
     async with simulator:
         tasks = {asyncio.create_task(simulator.wait()), asyncio.create_task(stopping.wait())}

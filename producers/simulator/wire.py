@@ -100,6 +100,11 @@ class Trades(Struct, frozen=True):
     first_id: int
     extended_hours: bool
 
+    def conditions(self, place: int) -> list[int]:
+        """The conditions of one of the trades."""
+        found = _CONDITIONS[int(self.size[place] < 100) + 2 * self.extended_hours]
+        return [] if isinstance(found, UnsetType) else found
+
     def encode(self, start_ms: int, tickers: tuple[str, ...], tape: Ints) -> list[bytes]:
         """One JSON object per trade."""
         condition = (self.size < 100) + 2 * self.extended_hours

@@ -7,8 +7,10 @@ import pytest
 from playwright.async_api import Browser, Page, WebSocket, expect
 
 from app import clock
+from app.kafka import topics
+from app.market.feed_state import KEY
 from tests.gateway_stack import GatewayProcess, Tables
-from tests.page_stack import COMPARED, PAGE_MARKS, Line, market, publish, publish_boards, symbols
+from tests.page_stack import ARTIFACTS, COMPARED, PAGE_MARKS, Line, market, publish, publish_boards, symbols
 
 pytestmark = PAGE_MARKS
 WIDE: Any = {"width": 1600, "height": 900}
@@ -144,3 +146,43 @@ async def test_a_browser_without_a_network_says_so(
         await expect(page.locator(".light")).to_have_text("Offline")
         await context.set_offline(False)
         await expect(page.locator(".light")).to_have_attribute("data-state", "live", timeout=30_000)
+
+
+async def test_a_widget_that_the_plan_leaves_empty_says_so_and_a_late_feed_is_not_called_live(
+    chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
+) -> None:
+    """By the record that the producer writes of the feed."""
+    rows = market(46)
+    await publish(page_tables, rows)
+    state = {
+        "at_ms": clock.wall_ns() // 10**6, "connected": True, "host": "delayed.massive.com/stocks", "late": True,
+        "channels": {"A.*": "acknowledged", "LULD.*": "refused", "Q.*": "refused", "T.*": "unanswered"},
+        "evictions": 0, "problem": None,
+    }  # fmt: skip
+    try:
+        await page_tables.put(topics.FEED, KEY, state)
+        page = await chromium.new_page(viewport=WIDE)
+        await page.goto(page_gateway.url)
+        light = page.locator(".light")
+        await expect(light).to_have_text("15 min delayed")
+        await expect(light).to_have_attribute("data-state", "late")
+        await page.goto(f"{page_gateway.url}/?symbol={rows[0]['symbol']}")
+        await expect(page.get_by_text("Price bands and halts are not in your plan.")).to_be_visible()
+        await expect(page.get_by_text("Quotes are not in your plan.")).to_be_visible()
+        await expect(page.get_by_text("The vendor has not answered the subscription to trades.").first).to_be_visible()
+        await page.screenshot(path=ARTIFACTS / "plan.png")
+        refused = {
+            "connected": False,
+            "late": None,
+            "problem": "the feed refused the API key (no); check MASSIVE_API_KEY",
+        }
+        await page_tables.put(topics.FEED, KEY, state | refused)
+
+        async def aged(route: Any) -> None:
+            answer = await route.fetch()
+            await route.fulfill(response=answer, json=await answer.json() | {"newest_received_age_s": 60.0})
+
+        await page.route("**/api/status", aged)
+        await expect(light).to_have_text("Feed: the feed refused the API key")
+    finally:
+        await page_tables.put(topics.FEED, KEY, None)

@@ -7,6 +7,7 @@ import type { Page } from "./page";
 import type { Row } from "./rows";
 import type { Wanted } from "./socket";
 import { Observable } from "./observable";
+import { lacking } from "./vendor";
 
 const nothing = new Observable();
 
@@ -27,12 +28,12 @@ export function useFeed(page: Page, name: string | null, wanted: Wanted): Feed |
   return feed !== null && feed.name === name ? feed : null;
 }
 
-/** What a widget says where it has nothing to show. */
-export function words(page: Page, feed: Feed | null, nothingYet: string): string {
+/** What a widget says where it has nothing to show; `kind` is the vendor's event type that it lives on. */
+export function words(page: Page, feed: Feed | null, nothingYet: string, kind = "A"): string {
   if (feed?.error) return `The gateway does not serve this: ${feed.error}`;
   if (!page.connected) return page.socket.phase === "connecting" ? "Connecting …" : "Not connected.";
   if (!feed || !feed.accepted) return "Asking the gateway …";
-  return nothingYet;
+  return lacking(page.status.status?.feed, kind) ?? nothingYet;
 }
 
 /** The document of a feed as a row, null where it is none. */

@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { VendorFeed } from "./vendor";
 
 const REFRESH_MS = 3000;
 
@@ -85,13 +86,16 @@ function Workers() {
 
 function Subscriptions() {
   const [found, again] = useAsked<string[]>("/api/operator/subscriptions");
+  const [status] = useAsked<{ feed: VendorFeed | null }>("/api/status");
+  const feed = status.value?.feed;
   const [channel, setChannel] = useState("");
   const [fault, setFault] = useState("");
   const change = (method: string, name: string) =>
     ask(`/api/operator/subscriptions/${encodeURIComponent(name)}`, method).then(() => { setFault(""); setChannel(""); again(); }, (error: Error) => setFault(error.message));
   return (
     <Part title="The producer's subscriptions" found={found}>{(held) => <>
-      <ul class="channels">{held.map((each) => <li key={each}>{each} <button type="button" aria-label={`Remove ${each}`} onClick={() => void change("DELETE", each)}>×</button></li>)}</ul>
+      {feed && <p class={feed.problem ? "fault" : "quiet"}>{feed.host}: {feed.problem ?? (feed.connected ? "connected" : "not connected")}{feed.late ? ", 15 minutes late" : ""}{feed.evictions ? `; its place was taken ${feed.evictions} times by another connection of the account` : ""}</p>}
+      <ul class="channels">{held.map((each) => <li key={each} class={feed?.channels[each] ?? ""}>{each}{feed?.channels[each] ? ` (${feed.channels[each]})` : ""} <button type="button" aria-label={`Remove ${each}`} onClick={() => void change("DELETE", each)}>×</button></li>)}</ul>
       <form onSubmit={(event) => { event.preventDefault(); void change("POST", channel.trim()); }}>
         <input aria-label="Channel" placeholder="T.AAPL" value={channel} onInput={(event) => setChannel(event.currentTarget.value)} />
         <button type="submit">Subscribe</button>

@@ -2,6 +2,7 @@
 
 import { Observable } from "./observable";
 import type { Rest } from "./rest";
+import type { VendorFeed } from "./vendor";
 
 const EVERY_MS = 2000;
 /** A symbol that has not traded for so long is greyed: event time, so that a replay is not all grey. */
@@ -14,6 +15,7 @@ export interface Status {
   symbols: number;
   newest_event_ms: number | null;
   newest_received_age_s: number | null;
+  feed?: VendorFeed | null;
 }
 
 /** The gateway's status, asked for every two seconds. */

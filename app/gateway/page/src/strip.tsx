@@ -3,6 +3,7 @@
 import { age, moment } from "./format";
 import { useObservable, useTick } from "./observable";
 import type { Page } from "./page";
+import { trouble } from "./vendor";
 
 /** Data that was received longer ago than this is not called live. */
 const STALE_S = 15;
@@ -22,7 +23,7 @@ export function Strip({ page }: { page: Page }) {
   return (
     <div class="strip">
       <span class={`light ${look}`} data-state={look}><i aria-hidden="true" /><span role="status">{words}</span>{count && <span aria-hidden="true"> {count}</span>}</span>
-      {look === "lost" && <button type="button" onClick={() => page.socket.retryNow()}>Retry now</button>}
+      {look === "lost" && page.socket.phase !== "connected" && <button type="button" onClick={() => page.socket.retryNow()}>Retry now</button>}
       <span class={`fact session ${session}`}><b>{SESSIONS[session] ?? "Session –"}</b></span>
       <span class="fact">Last update <b>{moment(status?.newest_event_ms ?? null)}</b> ET</span>
       <span class="fact">Age <b>{old === null ? "–" : age(old)}</b></span>
@@ -39,7 +40,10 @@ function state({ socket, status }: Page, reasons: string[], old: number | null):
   }
   if (socket.phase === "connecting") return ["waiting", "Connecting"];
   if (reasons.length) return ["stale", reasons[0] ?? "Not ready"];
+  const feed = status.status?.feed;
+  const away = trouble(feed);
+  if (away !== null && (old === null || old > STALE_S)) return ["lost", away];
   if (old === null) return ["waiting", "Connected, no data yet"];
-  if (old <= STALE_S) return ["live", "Live"];
+  if (old <= STALE_S) return feed?.late ? ["late", "15 min delayed"] : ["live", "Live"];
   return status.status?.session === "closed" ? ["closed", "Connected, market closed"] : ["stale", "Stale: no new data"];
 }

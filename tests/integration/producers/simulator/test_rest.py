@@ -124,3 +124,45 @@ async def test_two_runs_send_the_same_events_at_the_same_market_times() -> None:
     compared = min(len(from_start(one)), len(from_start(two)))
     assert compared > 500
     assert from_start(one)[:compared] == from_start(two)[:compared]
+
+
+async def test_second_bars_and_trades_are_those_that_were_streamed() -> None:
+    """What a hole of the feed is mended from: each print and bar of a symbol, once, in order."""
+    async with Simulator(symbols=20, seed=4, start=START, events_per_s=700) as simulator:
+        async with connected(simulator, "T.AAPL", "A.AAPL") as client:
+            await eventually(lambda: client.counts()["A"] >= 3)
+            await control(simulator, "pause")
+            await eventually(lambda: client.counts() == simulator.feed.sent)
+        trades = [event for event in client.events if event["ev"] == "T"]
+        bars = [event for event in client.events if event["ev"] == "A"]
+        rest = RESTClient("simulator", base=simulator.rest_url)
+
+        def read() -> None:
+            first_ns, end_ns = trades[0]["t"] * 10**6, (trades[-1]["t"] + 1) * 10**6
+            found = list(rest.list_trades("AAPL", timestamp_gte=first_ns, timestamp_lt=end_ns, order="asc", limit=7))
+            assert [
+                (row.id, row.price, row.size, row.sip_timestamp // 10**6, row.sequence_number, row.exchange, row.tape)
+                for row in found
+            ] == [(e["i"], e["p"], e["s"], e["t"], e["q"], e["x"], e["z"]) for e in trades]
+            assert [row.conditions for row in found] == [event.get("c") for event in trades]
+            seconds = list(rest.list_aggs("AAPL", 1, "second", bars[0]["s"], bars[-1]["s"]))
+            assert [(row.timestamp, row.open, row.high, row.low, row.close, row.volume) for row in seconds] == [
+                (e["s"], e["o"], e["h"], e["l"], e["c"], e["v"]) for e in bars
+            ]
+
+        await asyncio.to_thread(read)
+
+
+async def test_conditions_and_a_tickers_details_are_in_the_vendors_forms(simulator: Simulator) -> None:
+    def read() -> None:
+        rest = RESTClient("simulator", base=simulator.rest_url)
+        rules = {
+            row.id: row.update_rules.consolidated for row in rest.list_conditions(asset_class="stocks", limit=1000)
+        }
+        assert (rules[37].updates_high_low, rules[37].updates_volume) == (False, True)
+        assert (rules[15].updates_volume, rules[38].updates_volume) == (False, False)
+        details = rest.get_ticker_details("AAPL")
+        assert (details.name, details.primary_exchange) == ("Apple Inc.", "XNAS")
+        assert details.share_class_shares_outstanding > 0
+
+    await asyncio.to_thread(read)

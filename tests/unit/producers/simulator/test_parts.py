@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.errors import SettingsError
 from app.market.calendar import NEW_YORK, TradingCalendar
 from producers.simulator.activity import DayShape
+from producers.simulator.answers import Answers
 from producers.simulator.clock import VirtualClock
 from producers.simulator.faults import FaultRequest, Faults
 from producers.simulator.feed import MAX_FRAME_BYTES, Feed, frames_of
@@ -162,10 +163,47 @@ def test_a_day_is_busiest_at_its_open_and_close() -> None:
     assert DayShape(calendar.trading_day("2026-11-27")).rate[opens + 12_600] < 1, "closed early, at 13:00"
 
 
-@pytest.mark.parametrize("start", ["3:00", "03:59", "20:00", "2026-11-21T10:00", "2026-11-26T10:00", "soon"])
-def test_a_start_outside_of_trading_is_refused(start: str) -> None:
+@pytest.mark.parametrize("start", ["3:00", "soon", "Fry 10:00", "1999-11-26T10:00", "2026-13-01T10:00"])
+def test_a_start_of_another_form_is_refused(start: str) -> None:
     with pytest.raises(SettingsError, match="expected a start"):
         start_of(TradingCalendar(), start)
+
+
+def test_a_weekday_starts_on_the_last_one_that_there_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = datetime(2026, 11, 25, 21, 0, tzinfo=NEW_YORK)  # a Wednesday
+    monkeypatch.setattr("producers.simulator.server.clock.wall_s", at.timestamp)
+    for start, day in (
+        ("Fri 19:58", "2026-11-20T19:58"),
+        ("Wed 09:25", "2026-11-25T09:25"),
+        ("Sat 12:00", "2026-11-21T12:00"),
+    ):
+        wanted = datetime.fromisoformat(day).replace(tzinfo=NEW_YORK)
+        assert start_of(TradingCalendar(), start) == int(wanted.timestamp()) * 1000
+
+
+async def test_a_market_with_nights_is_closed_over_a_weekend_and_clears_its_day_at_half_past_three() -> None:
+    """From Friday 19:59:59 to Monday 04:00: nothing is sent; the finished day stays until 03:30."""
+    calendar = TradingCalendar()
+    start_ms = start_of(calendar, "2026-11-20T19:59:59")
+    model = MarketModel(calendar, symbols=20, seed=1, events_per_s=500, start_ms=start_ms)
+    market = VirtualClock(start_ms, 1.0, Wall())
+    feed = Feed(model, market, Faults(), skip_nights=False)
+    for when, day, has_volume in (
+        ("2026-11-20T20:00", "2026-11-20", True),
+        ("2026-11-21T12:00", "2026-11-20", True),
+        ("2026-11-23T03:29", "2026-11-20", True),
+        ("2026-11-23T03:30", "2026-11-23", False),
+    ):
+        market.jump(start_of(calendar, when))
+        await feed.tick()
+        assert (model.day.day, bool(model.bars.volume.any())) == (day, has_volume), when
+        answers = Answers(model, 1)
+        assert answers.market_status(market.now_ms(), None)["market"] == "closed"
+        assert (answers.snapshot(0, market.now_ms())["updated"] > 0) is has_volume
+    assert feed.time_ms == start_of(calendar, "2026-11-23T04:00")
+    market.jump(start_of(calendar, "2026-11-23T04:00:05"))
+    await feed.tick()
+    assert model.next_ms > start_of(calendar, "2026-11-23T04:00")
 
 
 def test_a_time_of_day_starts_on_the_last_trading_day() -> None:

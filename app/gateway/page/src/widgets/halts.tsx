@@ -32,7 +32,7 @@ export function HaltsWidget(props: WidgetProps) {
       menu={<TableMenu settings={settings} change={change} columns={HALT_COLUMNS} shown={columns} />}>
       <Table label="Halts" rows={rows} columns={columns} chosen={settings.columns !== null} ranked={false} sorting={settings.sort ?? null}
         onSort={(sort) => change({ sort })} selected={page.choices.symbol} open={(symbol) => page.open(symbol)} full={settings.full === true} />
-      {rows.length === 0 && <p class="empty">{words(page, feed, feed?.loaded ? "Nothing that is listed on Nasdaq is halted. Halts of other symbols are not told by the vendor." : "No word of halts from the gateway yet.")}</p>}
+      {rows.length === 0 && <p class="empty">{words(page, feed, feed?.loaded ? "Nothing that is listed on Nasdaq is halted. Halts of other symbols are not told by the vendor." : "No word of halts from the gateway yet.", "LULD")}</p>}
     </Frame>
   );
 }

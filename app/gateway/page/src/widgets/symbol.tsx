@@ -9,6 +9,7 @@ import { useObservable } from "../observable";
 import type { Page } from "../page";
 import { type Trade, usePrints } from "../prints";
 import { number, type Row } from "../rows";
+import { lacking } from "../vendor";
 
 const CANDLES: [number, string][] = [[1, "1 s"], [5, "5 s"], [10, "10 s"], [60, "1 min"], [300, "5 min"]];
 
@@ -72,17 +73,19 @@ function Detail({ page, symbol, candle_s }: DetailProps) {
   const range = useFeed(page, `daily_range:${symbol}`, { max_rate: 2 });
   const halt = useFeed(page, `halt:${symbol}`, { max_rate: 2 });
   const tradeWindow = useFeed(page, `tta:${symbol}:widget`, { max_rate: 1 });
+  useObservable(page.status);
+  const vendor = page.status.status?.feed;
   const row = rowOf(quote);
   const prints = usePrints(page, symbol, row);
   return (
     <div class="detail" data-symbol={symbol} aria-label={`Quote of ${symbol}`} role="group">
       {row ? <Quote row={row} halt={rowOf(halt)} /> : <p class="empty">{words(page, quote, `No quote of ${symbol} yet: it has not traded today, or does not exist.`)}</p>}
-      <Best row={rowOf(best)} />
+      <Best row={rowOf(best)} lack={lacking(vendor, "Q")} />
       <Chart page={page} symbol={symbol} prints={prints.prints} candle_s={candle_s} />
       {row && <Ranges row={rowOf(range)} last={number(row, "close")} />}
       {row && <Facts row={row} />}
       <Flow row={rowOf(tradeWindow)} />
-      <Tape trades={prints.trades} fault={prints.fault} asked={prints.asked} />
+      <Tape trades={prints.trades} fault={prints.fault} asked={prints.asked} lack={lacking(vendor, "T")} />
     </div>
   );
 }
@@ -107,8 +110,8 @@ function Quote({ row, halt }: { row: Row; halt: Row | null }) {
 }
 
 /** Best bid and offer, and the spread in dollars and of the middle. */
-function Best({ row }: { row: Row | null }) {
-  if (!row) return null;
+function Best({ row, lack }: { row: Row | null; lack: string | null }) {
+  if (!row) return lack && <p class="hint">{lack}</p>;
   const get = (field: string) => number(row, field);
   const [spread, mid] = [get("spread"), get("mid")];
   const share = spread !== null && mid ? `${((spread / mid) * 100).toFixed(2)}%` : UNKNOWN;
@@ -184,7 +187,7 @@ function Flow({ row }: { row: Row | null }) {
 
 const TAPE_ROWS = 60;
 
-function Tape({ trades, fault, asked }: { trades: Trade[]; fault: string | null; asked: boolean }) {
+function Tape({ trades, fault, asked, lack }: { trades: Trade[]; fault: string | null; asked: boolean; lack: string | null }) {
   const shown = trades.slice(0, TAPE_ROWS);
   return (
     <div class="tape" role="region" aria-label="Tape" tabIndex={0}>
@@ -198,7 +201,7 @@ function Tape({ trades, fault, asked }: { trades: Trade[]; fault: string | null;
           })}
         </tbody>
       </table>
-      {shown.length === 0 && <p class="empty">{fault ? `No tape: ${fault}` : asked ? "No trades of this symbol yet." : "Asking for the tape …"}</p>}
+      {shown.length === 0 && <p class="empty">{fault ? `No tape: ${fault}` : lack ?? (asked ? "No trades of this symbol yet." : "Asking for the tape …")}</p>}
     </div>
   );
 }

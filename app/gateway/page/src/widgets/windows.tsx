@@ -28,7 +28,7 @@ export function WindowsWidget(props: WidgetProps) {
       menu={<TableMenu settings={settings} change={change} columns={WINDOW_COLUMNS} shown={columns} />}>
       <Table label="Trade windows" rows={rows} columns={columns} chosen={settings.columns !== null} ranked sorting={settings.sort ?? null}
         onSort={(sort) => change({ sort })} selected={page.choices.symbol} open={(symbol) => page.open(symbol)} full={settings.full === true} />
-      {rows.length === 0 && <p class="empty">{words(page, feed, "No windows yet: they are published every five seconds while there are trades.")}</p>}
+      {rows.length === 0 && <p class="empty">{words(page, feed, "No windows yet: they are published every five seconds while there are trades.", "T")}</p>}
     </Frame>
   );
 }
