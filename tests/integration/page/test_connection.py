@@ -10,7 +10,18 @@ from app import clock
 from app.kafka import topics
 from app.market.feed_state import KEY
 from tests.gateway_stack import GatewayProcess, Tables
-from tests.page_stack import ARTIFACTS, COMPARED, PAGE_MARKS, Line, market, publish, publish_boards, symbols
+from tests.page_stack import (
+    ARTIFACTS,
+    COMPARED,
+    PAGE_MARKS,
+    Line,
+    add_widget,
+    market,
+    publish,
+    publish_boards,
+    symbols,
+    widget,
+)
 
 pytestmark = PAGE_MARKS
 WIDE: Any = {"width": 1600, "height": 900}
@@ -167,7 +178,8 @@ async def test_a_widget_that_the_plan_leaves_empty_says_so_and_a_late_feed_is_no
         await expect(light).to_have_text("15 min delayed")
         await expect(light).to_have_attribute("data-state", "late")
         await page.goto(f"{page_gateway.url}/?symbol={rows[0]['symbol']}")
-        await expect(page.get_by_text("Price bands and halts are not in your plan.")).to_be_visible()
+        await add_widget(page, "Halts")
+        await expect(widget(page, "halts")).to_contain_text("Price bands and halts are not in your plan.")
         await expect(page.get_by_text("Quotes are not in your plan.")).to_be_visible()
         await expect(page.get_by_text("The vendor has not answered the subscription to trades.").first).to_be_visible()
         await page.screenshot(path=ARTIFACTS / "plan.png")
