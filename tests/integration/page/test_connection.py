@@ -11,7 +11,6 @@ from app.kafka import topics
 from app.market.feed_state import KEY
 from tests.gateway_stack import GatewayProcess, Tables
 from tests.page_stack import (
-    ARTIFACTS,
     COMPARED,
     PAGE_MARKS,
     Line,
@@ -19,6 +18,7 @@ from tests.page_stack import (
     market,
     publish,
     publish_boards,
+    shot,
     symbols,
     widget,
 )
@@ -182,7 +182,7 @@ async def test_a_widget_that_the_plan_leaves_empty_says_so_and_a_late_feed_is_no
         await expect(widget(page, "halts")).to_contain_text("Price bands and halts are not in your plan.")
         await expect(page.get_by_text("Quotes are not in your plan.")).to_be_visible()
         await expect(page.get_by_text("The vendor has not answered the subscription to trades.").first).to_be_visible()
-        await page.screenshot(path=ARTIFACTS / "plan.png")
+        await shot(page, "plan")
         refused = {
             "connected": False,
             "late": None,

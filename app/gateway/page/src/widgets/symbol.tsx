@@ -201,7 +201,7 @@ function Tape({ trades, fault, asked, lack }: { trades: Trade[]; fault: string |
           })}
         </tbody>
       </table>
-      {shown.length === 0 && <p class="empty">{fault ? `No tape: ${fault}` : lack ?? (asked ? "No trades of this symbol yet." : "Asking for the tape …")}</p>}
+      {shown.length === 0 && <p class="empty">{lack ?? (fault ? `No tape: ${fault}` : asked ? "No trades of this symbol yet." : "Asking for the tape …")}</p>}
     </div>
   );
 }
