@@ -33,6 +33,7 @@ pytestmark = pytest.mark.timeout(120)
 SIZE = 8 * 1024 * 1024
 
 
+@pytest.mark.verify
 async def test_a_broker_that_was_killed_goes_on_with_its_data(tmp_path: Path) -> None:
     kafka = LocalKafka(tmp_path / "kafka", free_port(), free_port())
     spec = TopicSpec("kept", "nothing", "a record that must survive")

@@ -19,6 +19,8 @@ from tests.integration.agents.workers import PARTITIONS, own_broker
 _WATCH = """
 import os, sys
 
+pytestmark = pytest.mark.verify
+
 def watch(event, arguments):
     if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and isinstance(arguments[0], str):
         sys.stderr.write(f"WRITES {arguments[0]}\\n")

@@ -59,6 +59,7 @@ async def test_up_starts_everything_and_ctrl_c_ends_all_of_it(tmp_path: Path) ->
         assert read_state(up.data_dir) is None
 
 
+@pytest.mark.verify
 async def test_the_page_is_served_before_kafka_answers_and_the_others_wait_for_their_topics(tmp_path: Path) -> None:
     """Kafka comes 3 s after them: none of them ends, and all become ready."""
     bootstrap_port, data_dir = free_port(side_by_side=2), tmp_path / "data"
@@ -104,6 +105,7 @@ async def test_the_page_is_served_before_kafka_answers_and_the_others_wait_for_t
                 process.stop()
 
 
+@pytest.mark.verify
 async def test_status_down_and_a_second_up_know_the_running_one(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with running(data_dir) as up:
@@ -123,6 +125,7 @@ async def test_status_down_and_a_second_up_know_the_running_one(tmp_path: Path) 
         assert command("status", "--data-dir", str(data_dir)).returncode == 3
 
 
+@pytest.mark.verify
 async def test_a_killed_worker_is_started_again_and_said_so(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as up:
         state = up.state()
@@ -140,6 +143,7 @@ async def test_a_killed_worker_is_started_again_and_said_so(tmp_path: Path) -> N
         assert "worker-1 ended with signal SIGKILL" in up.finish()
 
 
+@pytest.mark.verify
 async def test_a_killed_up_leaves_no_process_behind_and_the_next_one_has_its_data(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with running(data_dir) as up:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
@@ -53,6 +54,7 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     assert errors == []
 
 
+@pytest.mark.verify
 async def test_a_row_opens_its_quote_and_a_symbol_can_be_searched(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -80,6 +82,7 @@ async def test_a_row_opens_its_quote_and_a_symbol_can_be_searched(
     await expect(panel).to_contain_text("Choose a row")
 
 
+@pytest.mark.verify
 async def test_a_phone_shows_everything_within_its_width(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
