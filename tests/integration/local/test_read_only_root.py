@@ -15,11 +15,11 @@ from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.integration.agents.workers import PARTITIONS, own_broker
 
+pytestmark = pytest.mark.verify
+
 #: Python's own record of what is opened for writing, made, moved or removed; it is loaded before anything else.
 _WATCH = """
 import os, sys
-
-pytestmark = pytest.mark.verify
 
 def watch(event, arguments):
     if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and isinstance(arguments[0], str):

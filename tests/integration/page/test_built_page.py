@@ -99,6 +99,7 @@ async def test_a_phone_shows_everything_within_its_width(
     await shot(page, "page-phone")
 
 
+@pytest.mark.verify
 async def test_a_gateway_with_a_key_asks_for_it(
     chromium: Browser, built_page: None, page_tables: Tables, broker_url: str, tmp_path: Path
 ) -> None:
@@ -119,6 +120,7 @@ async def test_a_gateway_with_a_key_asks_for_it(
         process.stop()
 
 
+@pytest.mark.verify
 async def test_people_sign_in_at_a_provider_and_out_again(
     chromium: Browser, built_page: None, page_tables: Tables, broker_url: str, tmp_path: Path
 ) -> None:
