@@ -14,7 +14,8 @@ from app.local.kafka import LocalKafka
 from app.local.redis import LocalRedis
 
 pytest_plugins = [
-    "tests.skips", "tests.folder_times", "tests.page_stack", "tests.gateway_fixtures", "tests.simulator_client",
+    "tests.skips", "tests.timeouts", "tests.folder_times", "tests.page_stack", "tests.gateway_fixtures",
+    "tests.simulator_client",
 ]  # fmt: skip
 
 # The same examples in every run, and no judgement of how long a busy machine takes to draw them.
