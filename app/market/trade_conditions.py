@@ -5,7 +5,7 @@ name forbids nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import IntFlag
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
@@ -13,23 +13,21 @@ from msgspec import Struct
 from app.market.calendar import Session, TradingCalendar
 
 
-class Counts(IntFlag):
-    """What a print counts for.
+class Counts:
+    """What a print counts for, as bits; plain numbers, since an enumeration's cost a microsecond for each print.
 
     `VOLUME`: shares, number of trades, sizes and pace. `HIGH_LOW`: the high and low of bars. `LAST`: open, close and
     the last price. `QUOTED`: its price was made by the quote of its moment, so that it was on a side of it.
     """
 
-    VOLUME = 1
-    HIGH_LOW = 2
-    LAST = 4
-    QUOTED = 8
+    VOLUME: Final = 1
+    HIGH_LOW: Final = 2
+    LAST: Final = 4
+    QUOTED: Final = 8
+    #: What an ordinary print counts for.
+    ALL: Final = 15
 
 
-#: What an ordinary print counts for.
-ALL: Final = int(Counts.VOLUME | Counts.HIGH_LOW | Counts.LAST | Counts.QUOTED)
-#: What a print without a price can still count for.
-_UNPRICED: Final = int(Counts.VOLUME)
 #: Form T marks prints outside of the regular session; there it forbids nothing, as the vendor's own bars have it.
 FORM_T: Final = 12
 
@@ -113,20 +111,19 @@ class ConditionTable:
 
     def __init__(self, conditions: Mapping[int, Condition] = BUILT_IN, calendar: TradingCalendar | None = None) -> None:
         self.conditions = conditions
-        self._calendar = calendar or TradingCalendar()
-        #: By a print's conditions: what it counts for in the regular session, and outside of it.
-        self._known: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._calendar = calendar
+        #: By a print's conditions: what it counts for with a price, where the session makes no difference.
+        self.fixed: dict[tuple[int, ...], int] = {(): Counts.ALL}
+        #: The others: what it counts for in the regular session, and outside of it.
+        self._by_session: dict[tuple[int, ...], tuple[int, int]] = {}
 
     def counts(self, conditions: tuple[int, ...], price: float | None, at_ms: int | None) -> int:
         """What a print counts for (`Counts`); without a price, for volume at most."""
-        if not conditions:
-            return ALL if price else _UNPRICED
-        known = self._known.get(conditions)
-        if known is None:
-            known = self._learn(conditions)
-        regular, extended = known
-        found = regular if regular == extended or self._is_regular(at_ms) else extended
-        return found if price else found & _UNPRICED
+        found = self.fixed.get(conditions)
+        if found is None:
+            regular, extended = self._by_session.get(conditions) or self._learn(conditions)
+            found = regular if regular == extended or self._is_regular(at_ms) else extended
+        return found if price else found & Counts.VOLUME
 
     def names(self, conditions: Iterable[int]) -> tuple[str, ...]:
         """The names of conditions; of one that is not known, its number."""
@@ -138,23 +135,34 @@ class ConditionTable:
     def _learn(self, conditions: tuple[int, ...]) -> tuple[int, int]:
         known = (self._all_of(conditions), self._all_of([code for code in conditions if code != FORM_T]))
         # What is sent decides how many there are: a broken feed must not fill the memory.
-        if len(self._known) < _MOST_KNOWN:
-            self._known[conditions] = known
+        if len(self.fixed) + len(self._by_session) < _MOST_KNOWN:
+            if known[0] == known[1]:
+                self.fixed[conditions] = known[0]
+            else:
+                self._by_session[conditions] = known
         return known
 
     def _all_of(self, conditions: Sequence[int]) -> int:
-        found = ALL
+        found: int = Counts.ALL
         for code in conditions:
             condition = self.conditions.get(code)
             if condition is not None:
                 found &= condition.counts
-        return int(found)
+        return found
 
     def _is_regular(self, at_ms: int | None) -> bool:
+        if self._calendar is None:
+            self._calendar = _new_york()
         try:
             return at_ms is not None and self._calendar.session_of(at_ms) is Session.REGULAR
         except ValueError:
             return True
+
+
+@cache
+def _new_york() -> TradingCalendar:
+    """One for all tables, and only once a print needs it: making one takes 0.1 s."""
+    return TradingCalendar()
 
 
 #: The tape has a few hundred combinations of conditions.
