@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from app import clock
 from app.errors import StartupError
 from app.observability.running import STATE_FILE, read_state
 
-__all__ = ["STATE_FILE", "down", "read_state", "readiness", "remove_state", "write_state"]
+__all__ = ["STATE_FILE", "down", "last_end", "read_state", "readiness", "remove_state", "write_state"]
+
+#: What an `up` that failed leaves behind.
+END_FILE = "last-end.json"
 
 
 def write_state(data_dir: Path, state: dict[str, Any]) -> None:
@@ -41,11 +45,29 @@ def readiness(process: dict[str, Any]) -> str:
     return f"running, not ready: {'; '.join(reasons)}" if reasons else "ready"
 
 
-def remove_state(data_dir: Path) -> None:
-    """Remove the state that this process wrote; another's stays."""
+def remove_state(data_dir: Path, failure: str | None = None) -> None:
+    """Remove the state that this process wrote; another's stays. A failure is kept for `last_end`."""
     state = read_state(data_dir)
     if state is not None and state["pid"] == os.getpid():
         (data_dir / STATE_FILE).unlink(missing_ok=True)
+        if failure is None:
+            (data_dir / END_FILE).unlink(missing_ok=True)
+        else:
+            with contextlib.suppress(OSError):
+                (data_dir / END_FILE).write_text(json.dumps({"at": clock.wall_s(), "reason": failure}), "utf-8")
+
+
+def last_end(data_dir: Path) -> str | None:
+    """Why the last `up` of this directory ended; None where it was told to, or there was none."""
+    try:
+        ended = json.loads((data_dir / END_FILE).read_text(encoding="utf-8"))
+        at = datetime.fromtimestamp(ended["at"]).astimezone()
+        return f"the last one ended {at:%Y-%m-%d %H:%M:%S}: {ended['reason']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    if (data_dir / STATE_FILE).exists() and read_state(data_dir) is None:
+        return "the last one was killed, or the machine went down: it took no leave"
+    return None
 
 
 def down(data_dir: Path, timeout_s: float = 90.0) -> bool:

@@ -6,7 +6,27 @@ from typing import Any
 
 import psutil
 
+from app import clock
+
 STATE_FILE = "up.json"
+
+
+class Failure:
+    """Why the running `up` of a directory is about to end, looked up once a second at most."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._reason: str | None = None
+        self._look_s = 0.0
+
+    def reason(self) -> str | None:
+        """The reason; None where it is not about to end, or none runs."""
+        if clock.monotonic_s() >= self._look_s:
+            self._look_s = clock.monotonic_s() + 1.0
+            state = read_state(self._data_dir)
+            failure = None if state is None else state.get("failure")
+            self._reason = failure if isinstance(failure, str) else None
+        return self._reason
 
 
 def read_state(data_dir: Path) -> dict[str, Any] | None:

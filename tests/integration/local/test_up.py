@@ -126,6 +126,38 @@ async def test_status_down_and_a_second_up_know_the_running_one(tmp_path: Path) 
 
 
 @pytest.mark.verify
+async def test_a_refused_key_ends_up_with_its_sentence_in_terminal_status_and_page(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    sentence = "the feed refused the API key"
+    async with (
+        running(data_dir, "simulator", "--symbols", "20") as up,
+        httpx.AsyncClient(timeout=2.0, trust_env=False) as client,
+    ):
+        told: list[str] = []
+
+        async def page_is_told() -> bool:
+            answer = await client.get(f"http://127.0.0.1:{up.http_port}/api/status")
+            told.append(answer.json()["failure"] or "")
+            return sentence in told[-1]
+
+        assert not await page_is_told()
+        faults = {"refuse_login": True, "drop": True}
+        (await client.post(f"http://127.0.0.1:{up.simulator_port}/control/faults", json=faults)).raise_for_status()
+        await eventually(page_is_told, timeout_s=60)
+
+        printed = await asyncio.to_thread(up.finish)
+        assert up.process is not None
+        assert up.process.returncode == 1
+        assert f"error: producer ended for good: {sentence}" in printed
+        assert "Traceback" not in printed
+        assert printed.count("ended with") == 0, "it was started again"
+    status = command("status", "--data-dir", str(data_dir))
+    assert status.returncode == 3
+    assert sentence in status.stderr
+    assert sentence in json.loads(command("status", "--json", "--data-dir", str(data_dir)).stdout)["last_end"]
+
+
+@pytest.mark.verify
 async def test_a_killed_worker_is_started_again_and_said_so(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as up:
         state = up.state()

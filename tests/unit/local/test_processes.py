@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.errors import LASTING_EXIT_CODE
 from app.local import processes
 from app.local.processes import ManagedProcess, Reaper
 from tests.eventually import eventually
@@ -52,6 +53,35 @@ async def test_a_process_that_dies_is_started_again_with_doubling_pauses(
     assert process.last_code == 3
     assert [line.split("starts again in ")[1].split(" s")[0] for line in said[:3]] == ["0.1", "0.1", "0.2"]
     assert all("ended with code 3" in line for line in said)
+
+
+def test_a_process_that_ends_says_why_in_its_own_words_of_this_run(tmp_path: Path) -> None:
+    log = tmp_path / "one.log"
+    log.write_text("error: of the run before\n")
+    silent = ManagedProcess("one", python("raise SystemExit(3)"), log)
+    telling = ManagedProcess(
+        "two", python("print('error: the disk is full'); raise SystemExit(1)"), tmp_path / "two.log"
+    )
+    said: list[str] = []
+    for process in (silent, telling):
+        process.start()
+        assert process.process is not None
+        process.process.wait(20)
+        process.watch(said.append)
+    assert (silent.last_reason, telling.last_reason) == (None, "the disk is full")
+    assert "one ended with code 3; it starts again" in said[0]
+    assert "two ended with code 1: the disk is full; it starts again" in said[1]
+
+
+async def test_a_process_that_would_end_the_same_way_again_is_not_started_again(tmp_path: Path) -> None:
+    code = f"print('error: the key is refused'); raise SystemExit({LASTING_EXIT_CODE})"
+    process = ManagedProcess("one", python(code), tmp_path / "one.log")
+    process.start()
+    await eventually(lambda: not process.alive)
+    process.watch(pytest.fail)
+    process.watch(pytest.fail)
+    assert process.ended_for_good
+    assert process.last_reason == "the key is refused"
 
 
 def test_a_process_that_was_stopped_stays_so(tmp_path: Path) -> None:
