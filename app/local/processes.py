@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from app import clock
 from app.errors import LASTING_EXIT_CODE
+from app.local.logfiles import LogFile
 from app.local.reasons import reason_of
 from app.observability.printable import printable
 
@@ -22,14 +25,13 @@ HEALTHY_S = 60.0
 #: The end of a log in which a reason is looked for: a traceback of the deepest kind is 20 KB.
 TAIL_BYTES = 64 * 1024
 
-#: A log that is larger when its process starts is put aside as `.1`.
-LOG_BYTES = 20 * 1024 * 1024
-
 
 class Reaper:
     """A process that outlives ours, to end what we started when we are killed (`app.local.reaper`)."""
 
     def __init__(self) -> None:
+        #: The descriptor that it holds open as long as it lives: the lock of the data directory.
+        self.holds: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
 
@@ -56,7 +58,7 @@ class Reaper:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "app.local.reaper"],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True, bufsize=0,
+                start_new_session=True, bufsize=0, pass_fds=() if self.holds is None else (self.holds,),
             )  # fmt: skip
             line = "".join(f"+{group}\n" for group in sorted(self._groups))
         # Where it was killed in this moment, the next line starts another one.
@@ -85,6 +87,7 @@ class ManagedProcess:
         reaper: Reaper | None = None,
     ) -> None:
         self.name, self.command, self.log_path = name, list(command), log_path
+        self.log = LogFile(log_path)
         self.environment, self.reaper = dict(environment or {}), reaper
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
@@ -93,20 +96,22 @@ class ManagedProcess:
         self.last_reason: str | None = None
         self._pause_s = FIRST_PAUSE_S
         self._started_s = 0.0
-        self._log_began = 0
+        #: When its process was started, by the system's clock: with its id it names one process for good.
+        self.started_at: float | None = None
         self._start_again_s: float | None = None
 
     def start(self) -> None:
         """Start it; standard output and error go to its log."""
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES:
-            self.log_path.replace(self.log_path.with_name(f"{self.log_path.name}.1"))
-        with self.log_path.open("ab") as log:
-            self._log_began = log.tell()
+        log = self.log.open()
+        try:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env={**os.environ, **self.environment}, start_new_session=True,
             )  # fmt: skip
+        finally:
+            os.close(log)
+        with contextlib.suppress(psutil.Error):
+            self.started_at = psutil.Process(self.process.pid).create_time()
         if self.reaper is not None:
             self.reaper.add(self.process.pid)
         self._started_s = clock.monotonic_s()
@@ -123,8 +128,11 @@ class ManagedProcess:
         return self.process.pid if self.process is not None and self.alive else None
 
     def watch(self, say: Callable[[str], None]) -> None:
-        """Start it again when it died, after its pause, and say so."""
-        if self.process is None or self.alive:
+        """Start it again when it died, after its pause, and say so; keep its log within its bounds."""
+        if self.process is None:
+            return
+        if self.alive:
+            self.log.bound()
             return
         now_s = clock.monotonic_s()
         if self._start_again_s is None:
@@ -158,22 +166,12 @@ class ManagedProcess:
         assert self.process is not None
         self.last_code = self.process.returncode
         # What this run wrote; the reason of the one before is not its.
-        self.last_reason = reason_of(self._tail(self._log_began))
+        self.last_reason = reason_of(self.log.tail(TAIL_BYTES, of_this_run=True))
         self._clear_group()
-
-    def _tail(self, since: int = 0) -> str:
-        """The end of its log, nothing that was written before `since` bytes were in it."""
-        try:
-            with self.log_path.open("rb") as log:
-                size = log.seek(0, os.SEEK_END)
-                log.seek(max(since if since <= size else 0, size - TAIL_BYTES))
-                return log.read().decode("utf-8", errors="replace")
-        except OSError:
-            return ""
 
     def last_lines(self, count: int = 5) -> str:
         """The end of its log."""
-        return "\n".join(printable(line) for line in self._tail().splitlines()[-count:])
+        return "\n".join(printable(line) for line in self.log.tail(TAIL_BYTES).splitlines()[-count:])
 
     def terminate(self) -> None:
         """Ask it to end; `stop` waits for it."""

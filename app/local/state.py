@@ -12,6 +12,7 @@ import psutil
 
 from app import clock
 from app.errors import StartupError
+from app.local.files import write_whole
 from app.observability.running import STATE_FILE, read_state
 
 __all__ = ["STATE_FILE", "down", "last_end", "read_state", "readiness", "remove_state", "write_state"]
@@ -22,11 +23,8 @@ END_FILE = "last-end.json"
 
 def write_state(data_dir: Path, state: dict[str, Any]) -> None:
     """Write the state of this process; readers see the old or the new one, never a part."""
-    path = data_dir / STATE_FILE
-    draft = path.with_suffix(".tmp")
     owner = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
-    draft.write_text(json.dumps(owner | state, indent=1), encoding="utf-8")
-    draft.replace(path)
+    write_whole(data_dir / STATE_FILE, json.dumps(owner | state, indent=1).encode())
 
 
 def readiness(process: dict[str, Any]) -> str:
@@ -54,7 +52,7 @@ def remove_state(data_dir: Path, failure: str | None = None) -> None:
             (data_dir / END_FILE).unlink(missing_ok=True)
         else:
             with contextlib.suppress(OSError):
-                (data_dir / END_FILE).write_text(json.dumps({"at": clock.wall_s(), "reason": failure}), "utf-8")
+                write_whole(data_dir / END_FILE, json.dumps({"at": clock.wall_s(), "reason": failure}).encode())
 
 
 def last_end(data_dir: Path) -> str | None:

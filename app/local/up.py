@@ -17,9 +17,11 @@ from app import clock
 from app.errors import StartupError
 from app.kafka import topics
 from app.local import java
+from app.local.claim import claim
+from app.local.files import private_directory
 from app.local.kafka import LocalKafka
 from app.local.parts import START_TIMEOUT_S, Parts
-from app.local.preflight import check
+from app.local.preflight import check, check_ports
 from app.local.processes import ManagedProcess, Reaper
 from app.local.redis import LocalRedis
 from app.local.screen import Screen
@@ -57,6 +59,7 @@ class Up:
         self.parts = Parts(settings, self.data_dir)
         self.stopping = asyncio.Event()
         self._failure: str | None = None
+        self._lock: int | None = None
 
     @property
     def address(self) -> str:
@@ -73,6 +76,9 @@ class Up:
         others wait for their topics themselves.
         """
         check(self.settings)
+        self._lock = self.reaper.holds = await asyncio.to_thread(claim, self.data_dir)
+        check_ports(self.settings)
+        private_directory(self.data_dir / "logs")
         self._write_state()
         kafka = await self._start_kafka() if self.settings.kafka_bootstrap_servers is None else None
         redis = self._start_redis() if self.settings.redis_url is None else None
@@ -199,6 +205,8 @@ class Up:
 
     async def run(self) -> None:
         """Start, show, keep running, and stop everything at the end, however it ends."""
+        # What this process and its parts write is its user's alone.
+        os.umask(0o077)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stopping.set)
@@ -263,6 +271,9 @@ class Up:
                 await asyncio.wait_for(self.stopping.wait(), PAGES_ASK_S)
 
     def _write_state(self, observation: "Observation | None" = None) -> None:
+        if self._lock is None:
+            # The directory is not ours, and its state is another's.
+            return
         state = {
             "address": self.address,
             "kafka": self.settings.bootstrap_servers,
@@ -272,6 +283,7 @@ class Up:
                 {
                     "name": process.name,
                     "pid": process.pid,
+                    "started_at": process.started_at,
                     "alive": process.alive,
                     "restarts": process.restarts,
                     "reason": process.last_reason,
@@ -296,3 +308,6 @@ class Up:
         self.processes.clear()
         self.reaper.close()
         remove_state(self.data_dir, self._failure)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

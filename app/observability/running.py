@@ -29,14 +29,25 @@ class Failure:
         return self._reason
 
 
+def state_as_written(data_dir: Path) -> dict[str, Any] | None:
+    """What the last `up` of this directory wrote, whether it runs or not; None where there is nothing to read."""
+    try:
+        state = json.loads((data_dir.resolve() / STATE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
 def read_state(data_dir: Path) -> dict[str, Any] | None:
     """What a running `up` of this directory wrote; None where none runs."""
+    state = state_as_written(data_dir)
+    if state is None:
+        return None
     try:
-        state: dict[str, Any] = json.loads((data_dir.resolve() / STATE_FILE).read_text(encoding="utf-8"))
         process = psutil.Process(int(state["pid"]))
         # A process id is given again; the time at which its process was started is not.
         same = abs(process.create_time() - float(state["started_at"])) < 2.0
         ended = not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+    except (ValueError, KeyError, TypeError, psutil.Error):
         return None
     return state if same and not ended else None

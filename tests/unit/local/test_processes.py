@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from app.errors import LASTING_EXIT_CODE
-from app.local import processes
+from app.local import logfiles, processes
 from app.local.processes import ManagedProcess, Reaper
 from tests.eventually import eventually
 
@@ -100,17 +100,18 @@ async def test_stopping_ends_what_the_process_itself_started_and_does_not_wait_f
     await eventually(lambda: not child.is_running())
 
 
-def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "LOG_BYTES", 10)
-    log = tmp_path / "one.log"
-    log.write_text("of the time before\n")
-    process = ManagedProcess("one", python("print('now')"), log)
+def test_what_a_running_process_logs_stays_within_its_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logfiles, "LOG_BYTES", 10_000)
+    code = "import sys\nfor n in range(5000): print(n, 'x' * 50, flush=True)\nprint('last')"
+    process = ManagedProcess("one", python(code), tmp_path / "one.log")
     process.start()
-    assert process.process is not None
-    process.process.wait(20)
+    while process.alive:
+        process.watch(pytest.fail)
+        assert process.log_path.stat().st_size < 400_000
     process.stop()
-    assert log.read_text() == "now\n"
-    assert (tmp_path / "one.log.1").read_text() == "of the time before\n"
+    newest = "".join((tmp_path / name).read_text() for name in ("one.log.1", "one.log"))
+    assert newest.endswith("last\n")
+    assert (tmp_path / "one.log.1").stat().st_size > 10_000
 
 
 async def test_the_reaper_ends_what_is_left_when_its_pipe_closes(tmp_path: Path) -> None:
