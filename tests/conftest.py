@@ -71,7 +71,7 @@ def broker_url(kafka: LocalKafka) -> str:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Redis of the test session's own."""
-    server = LocalRedis(tmp_path_factory.mktemp("redis"), free_port())
+    server = LocalRedis(tmp_path_factory.mktemp("redis"), free_port(), withheld=())
     server.start()
     try:
         server.wait_ready()

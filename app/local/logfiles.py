@@ -54,10 +54,11 @@ class LogFile:
             return
         if size <= LOG_BYTES and (not size or clock.wall_s() - self._since_s <= LOG_AGE_S):
             return
-        with contextlib.suppress(OSError):
+        try:
             self._copy_aside()
-        with contextlib.suppress(OSError):
-            os.truncate(self.path, 0)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, 0)
         self.began, self._since_s = 0, clock.wall_s()
 
     def _copy_aside(self) -> None:
@@ -65,6 +66,8 @@ class LogFile:
         try:
             with self.path.open("rb") as source, open(number, "wb") as target:
                 shutil.copyfileobj(source, target, 1024 * 1024)
+                # Here, not later: the less time, the fewer lines are written in between.
+                os.truncate(self.path, 0)
             self._shift()
             Path(name).replace(self._aside(1))
         except BaseException:

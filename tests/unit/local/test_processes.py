@@ -100,18 +100,27 @@ async def test_stopping_ends_what_the_process_itself_started_and_does_not_wait_f
     await eventually(lambda: not child.is_running())
 
 
-def test_what_a_running_process_logs_stays_within_its_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_running_process_logs_stays_within_its_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logfiles, "LOG_BYTES", 10_000)
-    code = "import sys\nfor n in range(5000): print(n, 'x' * 50, flush=True)\nprint('last')"
-    process = ManagedProcess("one", python(code), tmp_path / "one.log")
+    code = (
+        "import sys\nfor n in range(5000): print(n, 'x' * 50, flush=True)\nsys.stdin = open(sys.argv[1])\nprint('last')"
+    )
+    go, log = tmp_path / "go", tmp_path / "one.log"
+    os.mkfifo(go)
+    process = ManagedProcess("one", [*python(code), str(go)], log)
     process.start()
-    while process.alive:
+
+    def put_aside() -> bool:
         process.watch(pytest.fail)
-        assert process.log_path.stat().st_size < 400_000
-    process.stop()
-    newest = "".join((tmp_path / name).read_text() for name in ("one.log.1", "one.log"))
-    assert newest.endswith("last\n")
-    assert (tmp_path / "one.log.1").stat().st_size > 10_000
+        return (tmp_path / "one.log.1").exists() and log.stat().st_size <= 10_000
+
+    await eventually(put_aside, interval_s=0.01)
+    assert len(list(tmp_path.glob("one.log*"))) <= logfiles.KEPT + 1
+    with go.open("w"):
+        await eventually(lambda: not process.alive)
+    assert process.last_lines(1) == "last"
 
 
 async def test_the_reaper_ends_what_is_left_when_its_pipe_closes(tmp_path: Path) -> None:
