@@ -1,5 +1,7 @@
 """Price bands and halts -> the state of each symbol, and alerts of halts and resumptions."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,9 +11,13 @@ from app.main import app, settings
 from app.market.calendar import TradingCalendar
 from app.market.daily_alerts import halt_records
 from app.market.events import LimitUpLimitDown
-from app.market.halts import HaltCodes, HaltState, fold_halt
+from app.market.halts import HaltCodes, HaltState, after_its_day, fold_halt
+from app.market.rows import QuoteRow
 from app.stream import PartitionView, RecordBatch
 from app.stream.announced import Announcement
+
+#: A halt of yesterday may stand in lists this long after the day's first bar.
+ENDED_EVERY_S = 30.0
 
 CODES = HaltCodes(settings.halting_codes, frozenset(settings.resuming_codes))
 calendar = TradingCalendar()
@@ -33,6 +39,23 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
         row = None if owned is None else owned.rows.get(symbol)
         alerts += [(symbol.encode(), _encode(record)) for record in halt_records(before, after, row)]
     return alerts
+
+
+def ended_with_their_day(states: Mapping[str, HaltState], rows: Mapping[str, QuoteRow]) -> dict[str, HaltState | None]:
+    """Halts of an earlier trading day than the newest of the partition's rows: the states without them."""
+    day = max((row.day for row in rows.values()), default="")
+    found = ((symbol, after_its_day(state, day)) for symbol, state in states.items())
+    return {symbol: after for symbol, after in found if after is not None}
+
+
+@app.timer(ENDED_EVERY_S)
+async def end_halts_with_their_day() -> None:
+    """End the halts that no event followed."""
+    for partition, state in list(tables.halts.owned.items()):
+        quotes = tables.quotes.owned.get(partition)
+        if quotes is not None:
+            await tables.halts.write_announcing(partition, ended_with_their_day(state.rows, quotes.rows), [])
+        await asyncio.sleep(0)
 
 
 @app.agent(tables.raw_halts, name="halts")
