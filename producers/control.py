@@ -1,7 +1,7 @@
 """The producer's HTTP control: health, metrics, start and stop, subscriptions at run time."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -10,12 +10,13 @@ from aiohttp import web
 from app import clock
 from app.observability import metrics
 from app.observability.meters import Meters, Reading
-from app.observability.operations import Operations, served
+from app.observability.operations import Handler, Operations, changes_guarded, served
 from app.settings import wrong_channel
 from producers.buffer import DROPPABLE
 from producers.live import LiveProducer
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: A list of 10,000 channels and more.
+MAX_BODY_BYTES = 512 * 1024
 
 
 def health(producer: LiveProducer) -> dict[str, object]:
@@ -127,7 +128,9 @@ class Control:
 
     def app(self) -> web.Application:
         """The web application."""
-        app = web.Application(middlewares=[_errors_as_json])
+        app = web.Application(
+            middlewares=[changes_guarded(header_needed=True), _errors_as_json], client_max_size=MAX_BODY_BYTES
+        )
         app.add_routes(
             [
                 web.get("/health", self._health),

@@ -118,6 +118,10 @@ class GatewayProcess:
             assert time.monotonic() < deadline, f"the gateway was not ready in time: {self.answer}; {tail}"
             time.sleep(0.05)
 
+    def log(self) -> str:
+        """What it has logged."""
+        return self._log_path.read_text(encoding="utf-8", errors="replace")
+
     def launch(self) -> None:
         """Start it, without waiting."""
         with self._log_path.open("ab") as log:

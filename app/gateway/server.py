@@ -11,6 +11,7 @@ import uvicorn
 from app.errors import GatewayFailed, StartupError
 from app.gateway.gateway import Gateway
 from app.gateway.http.api import create_api
+from app.gateway.http.bounds import BoundedHead
 from app.gateway.protocol.messages import MAX_MESSAGE_BYTES
 from app.gateway.protocol.wire import FrameProtocol
 from app.observability import tracing
@@ -54,7 +55,7 @@ def make_server(settings: Settings) -> GatewayServer:
         host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHead,
         ws=FrameProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
         # Shared frames are not compressed: compressing is per connection and costs more than all else here.

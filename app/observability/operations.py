@@ -5,7 +5,7 @@
 has the same by FastAPI.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -76,7 +76,8 @@ class Operations:
             return web.json_response(body, status=status)
 
         async def level(request: web.Request) -> web.Response:
-            body = await request.read() if request.method == "PUT" else None
+            # Who asks is looked at before anything of what is sent.
+            body = await request.read() if request.method == "PUT" and is_loopback(request.remote) else None
             status, answer = self.level(request.remote, body)
             return web.json_response(answer, status=status)
 
@@ -87,6 +88,39 @@ class Operations:
             web.get("/control/log-level", level),
             web.put("/control/log-level", level),
         ]
+
+
+#: A header that no page of another site can send unasked: a browser asks first, which no control here allows.
+CONTROL_HEADER = "X-Tapereader-Control"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def refusal_of_change(request: web.Request, *, header_needed: bool) -> str | None:
+    """Why a request may not change anything: it comes from a web page, or does not say that it means to. None: it may.
+
+    Browsers send `Origin` with whatever a page changes, also after DNS rebinding; programs do not.
+    """
+    if request.method in ("GET", "HEAD"):
+        return None
+    if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") != "none":
+        return "web pages may not control this process: use the gateway's operator page, or a program"
+    if header_needed and CONTROL_HEADER not in request.headers:
+        return f"expected the header {CONTROL_HEADER}, with any value"
+    return None
+
+
+def changes_guarded(*, header_needed: bool) -> Any:
+    """An aiohttp middleware that answers 403 to changes that `refusal_of_change` refuses, before a body is read."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = refusal_of_change(request, header_needed=header_needed)
+        if refusal is not None:
+            return web.json_response({"error": refusal}, status=403)
+        return await handler(request)
+
+    return guarded
 
 
 def is_loopback(remote: str | None) -> bool:

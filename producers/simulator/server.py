@@ -14,7 +14,7 @@ from aiohttp import web
 from app import clock
 from app.errors import SettingsError, StartupError
 from app.market.calendar import NEW_YORK, TradingCalendar
-from app.observability.operations import Operations
+from app.observability.operations import Operations, changes_guarded
 from app.settings import Plan, Settings
 from producers.simulator.answers import Answers
 from producers.simulator.clock import VirtualClock
@@ -138,7 +138,7 @@ class Simulator:
         return self._control.statistics()
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=MAX_EMIT_BYTES)
+        app = web.Application(middlewares=[changes_guarded(header_needed=False)], client_max_size=MAX_EMIT_BYTES)
         app.add_routes([web.get(f"/{market}", self._feed_socket) for market in MARKETS])
         if not self.rights.real_time:
             app.add_routes([web.get(f"/{DELAYED}/{market}", self._delayed_socket) for market in MARKETS])

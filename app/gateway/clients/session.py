@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 BURST, MESSAGES_PER_S = 500.0, 100.0
 
 
+#: Who has not signed in by then is closed: a page's first message comes within milliseconds.
+AUTH_TIMEOUT_S = 5.0
+
+
 class _Rate:
     """A token bucket that delays."""
 
@@ -42,7 +46,9 @@ class _Rate:
 class SocketEndpoint:
     """`/ws` as an ASGI application."""
 
-    def __init__(self, view: View, hub: Hub, access: Access, *, slow_s: float, auth_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, view: View, hub: Hub, access: Access, *, slow_s: float, auth_timeout_s: float = AUTH_TIMEOUT_S
+    ) -> None:
         self._view, self._hub, self._access = view, hub, access
         self._slow_s, self._auth_timeout_s = slow_s, auth_timeout_s
 
@@ -57,7 +63,7 @@ class SocketEndpoint:
         await send({"type": "websocket.accept"})
         wire: Wire = scope["extensions"][EXTENSION]
         client = Client(wire, self._slow_s)
-        if self._hub.closing or self._hub.full():
+        if self._hub.closing or (self._hub.full() and self._hub.crowded()):
             client.close(Close.SHUTDOWN if self._hub.closing else Close.FULL)
             self._hub.ended(client)
             return
@@ -66,10 +72,12 @@ class SocketEndpoint:
         except SignInRefused:
             # Not refused yet: the first message may be the one that signs in.
             identity = None
-        if self._hub.closing or self._hub.full():
+        no_room = self._hub.crowded() if identity is None else self._hub.full()
+        if self._hub.closing or no_room:
             client.close(Close.SHUTDOWN if self._hub.closing else Close.FULL)
+            self._hub.ended(client)
             return
-        self._hub.join(client)
+        self._hub.join(client, signed=identity is not None)
         sender = asyncio.create_task(client.run())
         sender.add_done_callback(lambda task: _close_failed(client, task))
         session = _Session(self._view, self._hub, self._access, client, identity)
@@ -164,6 +172,9 @@ class _Session:
             identity = await self._access.of_token(token) if isinstance(token, str) else self._access.of_key(key)
         except SignInRefused as refused:
             await self._refuse_sign_in(refused, request)
+            return
+        if not self._hub.signed(self._client):
+            self._client.close(Close.FULL)
             return
         self._sign_in(identity)
         await self._client.answer(reply("authorized", request.id))

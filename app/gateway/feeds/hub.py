@@ -17,6 +17,8 @@ from app.market.filters import Filter
 #: A delta channel that nobody listens to goes on for this long, so that who reconnects misses nothing.
 LINGER_S = 60.0
 MAX_LINGERING = 100
+#: Connections that have not signed in are counted apart: they take nobody's place, and are this many at most.
+MAX_UNSIGNED = 200
 #: More stars than this mean nothing that fewer do not.
 MAX_STARS = 4
 #: The code of a connection that ended without one (RFC 6455, section 7.4.1).
@@ -30,6 +32,7 @@ class Hub:
         self._scans, self._max_scans = Scans(view), max_scans
         self._view, self._max_clients, self._max_subscriptions = view, max_clients, max_subscriptions
         self._clients: dict[Client, dict[str, Channel]] = {}
+        self._unsigned: set[Client] = set()
         self._channels: dict[tuple[str, Options], Channel] = {}
         self._exact: dict[str, list[Channel]] = {}
         self._patterns: list[Channel] = []
@@ -52,11 +55,26 @@ class Hub:
 
     def full(self) -> bool:
         """Whether no more clients are taken."""
-        return len(self._clients) >= self._max_clients
+        return len(self._clients) - len(self._unsigned) >= self._max_clients
 
-    def join(self, client: Client) -> None:
-        """Take in a client."""
+    def crowded(self) -> bool:
+        """Whether no more connections are taken that have not signed in."""
+        return len(self._unsigned) >= MAX_UNSIGNED
+
+    def join(self, client: Client, *, signed: bool = True) -> None:
+        """Take in a client; one that has not signed in yet takes no client's place."""
         self._clients[client] = {}
+        if not signed:
+            self._unsigned.add(client)
+
+    def signed(self, client: Client) -> bool:
+        """A client has signed in; whether there is a place for it."""
+        if client not in self._unsigned:
+            return True
+        if self.full():
+            return False
+        self._unsigned.discard(client)
+        return True
 
     def counts(self) -> ClientCounts:
         """What all clients were sent since the start, and what newer states took the place of."""
@@ -75,6 +93,7 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         """Forget a client and its subscriptions."""
+        self._unsigned.discard(client)
         for channel in self._clients.pop(client, {}).values():
             self._part(client, channel)
 

@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.gateway.clients.session import SocketEndpoint
 from app.gateway.gateway import Gateway
 from app.gateway.http import filters, login, operator, rest, stream, symbols, tables
+from app.gateway.http.bounds import Bounds
 from app.gateway.http.reference import reference_routes
 from app.gateway.page.build import BUILD_DIR
 from app.gateway.protocol import problems
 from app.gateway.tables.references import References
+from app.observability.operations import is_loopback
 from app.settings import Settings
 
 _HEALTH = {"status": "ok", "ready": True, "symbols": 6000, "boards": 7, "clients": 12, "subscriptions": 40}
@@ -97,6 +99,8 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     _add_page(api)
     api.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
     api.add_middleware(SecurityHeaders)
+    # Added last: it is in front of all the others.
+    api.add_middleware(Bounds)
     return api
 
 
@@ -134,7 +138,8 @@ def _add_health(api: FastAPI) -> None:
     @api.api_route("/control/log-level", methods=["GET", "PUT"], include_in_schema=False)
     async def log_level(request: Request) -> Response:
         remote = request.client.host if request.client is not None else None
-        body = await request.body() if request.method == "PUT" else None
+        # Who asks is looked at before anything of what is sent.
+        body = await request.body() if request.method == "PUT" and is_loopback(remote) else None
         status, answer = rest.gateway_of(request).operations.level(remote, body)
         return _json(answer, status)
 

@@ -19,6 +19,7 @@ from aiokafka.errors import (
 from app.gateway.protocol.problems import Problem
 from app.kafka import topics
 from app.kafka.access import KafkaAccess
+from app.observability.operations import CONTROL_HEADER
 from app.observability.running import read_state
 from app.settings import Settings
 from app.stream.dead_letters import DeadLetter
@@ -108,7 +109,9 @@ class Operator:
         """A request to the producer's control. Raises `Problem` (502) where it does not answer."""
         try:
             async with httpx.AsyncClient(timeout=TIMEOUT_S) as http:
-                answer = await http.request(method, f"{self._control_url}{path}", content=body)
+                answer = await http.request(
+                    method, f"{self._control_url}{path}", content=body, headers={CONTROL_HEADER: "gateway"}
+                )
         except httpx.HTTPError as error:
             detail = f"the producer's control at {self._control_url} does not answer: {type(error).__name__}"
             raise Problem(502, "producer-unavailable", detail) from None

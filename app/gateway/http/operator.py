@@ -12,9 +12,7 @@ from app.gateway.http.control import Operator
 from app.gateway.http.login import operates
 from app.gateway.http.rest import gateway_of, identified
 from app.gateway.protocol.problems import Problem, response_of
-
-#: A header that no form of another site can send: a browser asks the gateway first, which does not allow it.
-CONTROL_HEADER = "X-Tapereader-Control"
+from app.observability.operations import CONTROL_HEADER
 
 
 async def operating(request: Request) -> Gateway:

@@ -4,6 +4,7 @@
 know them; everything else is asked for by a field that they do not send.
 """
 
+import re
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -16,6 +17,14 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FEED_LENGTH = 256
 MAX_RATE_HZ = 60.0
 MAX_FIELDS = 64
+
+#: What tells the rows of a feed apart and gives their order: never cut, where a row has it. Alerts of a symbol
+#: differ in their key only, so that without it a delta feed had one alert of each symbol.
+IDENTIFYING_FIELDS = ("symbol", "key", "rank")
+
+
+#: A limit as a text, as a query has it: `--5` is none.
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 class Close(IntEnum):
@@ -130,7 +139,7 @@ def name(request: Request, field: str) -> str:
 def limit(request: Request) -> int | None:
     """A request's limit, None for all. Raises `ProtocolError`."""
     value = request.body.get("limit")
-    if isinstance(value, str) and value.lstrip("-").isdecimal():
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if value is None:
         return None
@@ -193,8 +202,7 @@ def _fields(request: Request) -> tuple[str, ...] | None:
         raise ProtocolError("bad_fields", f"fields: expected a list of field names, was {_shown(value)}")
     if len(value) > MAX_FIELDS:
         raise ProtocolError("bad_fields", f"fields: expected at most {MAX_FIELDS}, was {len(value)}")
-    # A delta names its row by the symbol, and a row without it is of no use to anyone.
-    return tuple(dict.fromkeys(["symbol", *value]))
+    return tuple(dict.fromkeys([*IDENTIFYING_FIELDS, *value]))
 
 
 def _max_rate(request: Request) -> float | None:

@@ -16,6 +16,9 @@ from websockets.http11 import Request
 EXTENSION = "tapereader.wire"
 _TEXT_FIN, _BINARY_FIN = 0x81, 0x82
 
+#: A client may send so many pings at once, and so many a second after that.
+PING_BURST, PINGS_PER_S = 500.0, 100.0
+
 #: A close frame is given this long to arrive; then the connection is cut, read or not.
 CLOSE_GRACE_S = 2.0
 
@@ -65,6 +68,18 @@ class Wire(Protocol):
 
 class FrameProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket connection that is a `Wire`, too; offers itself in the ASGI scope."""
+
+    _pings, _pinged_s = 0.0, 0.0
+
+    def handle_ping(self) -> None:
+        """Answer a ping; a client that floods with them is closed: each costs as much as a message."""
+        now_s = asyncio.get_running_loop().time()
+        self._pings = max(0.0, self._pings - (now_s - self._pinged_s) * PINGS_PER_S) + 1
+        self._pinged_s = now_s
+        if self._pings > PING_BURST:
+            self.close(1008, "too many pings")
+            return
+        super().handle_ping()
 
     def handle_connect(self, event: Request) -> None:
         """Add the wire to the scope before the application sees it."""

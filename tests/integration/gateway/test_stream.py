@@ -72,7 +72,7 @@ async def test_several_feeds_come_in_one_stream(gateway: GatewayProcess, tables:
         first = await events.next()
         assert first["data"]["data"] == {"symbol": symbol, "close": 12.25}
         await tables.board(board, [quote_row("AAA", close=3.0)])
-        assert (await events.next())["data"]["data"] == [{"symbol": "AAA", "close": 3.0}]
+        assert (await events.next())["data"]["data"] == [{"symbol": "AAA", "rank": 1, "close": 3.0}]
 
 
 async def test_who_comes_back_gets_what_it_missed(gateway: GatewayProcess, tables: Tables, unique: str) -> None:
@@ -90,7 +90,7 @@ async def test_who_comes_back_gets_what_it_missed(gateway: GatewayProcess, table
         assert missed["delta"]["upsert"] == [{"symbol": "AAA", "close": 2.0}]
     async with stream(gateway, {"Last-Event-ID": "of:another:7"}, **wanted) as events:
         fresh = (await events.next())["data"]
-        assert (fresh["recovered"], fresh["snapshot"]) == (False, [{"symbol": "AAA", "close": 2.0}])
+        assert (fresh["recovered"], fresh["snapshot"]) == (False, [{"symbol": "AAA", "rank": 1, "close": 2.0}])
 
 
 async def test_a_scan_streams(gateway: GatewayProcess, tables: Tables, unique: str) -> None:
@@ -99,7 +99,11 @@ async def test_a_scan_streams(gateway: GatewayProcess, tables: Tables, unique: s
         assert (await events.next())["data"]["data"] == []
         await tables.quote(symbol, close=4.5)
         state = (await events.next())["data"]
-        assert (state["data"], state["enter"], state["count"]) == ([{"symbol": symbol, "close": 4.5}], [symbol], 1)
+        assert (state["data"], state["enter"], state["count"]) == (
+            [{"symbol": symbol, "rank": 1, "close": 4.5}],
+            [symbol],
+            1,
+        )
 
 
 @pytest.mark.parametrize(

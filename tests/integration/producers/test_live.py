@@ -15,10 +15,13 @@ import pytest
 
 from app.errors import LoginRefused
 from app.kafka.topics import RECEIVED_NS_HEADER
+from app.observability.operations import CONTROL_HEADER
 from producers.simulator import Simulator
 from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.integration.producers.live_rig import PARTITIONS, live_rig, sent_events
+
+CONTROL = {CONTROL_HEADER: "test"}
 
 
 async def test_each_event_sent_is_in_its_topic_once_and_in_order(broker_url: str) -> None:
@@ -147,7 +150,7 @@ async def test_a_closed_market_is_waited_for(broker_url: str) -> None:
 
 async def test_subscriptions_change_at_run_time_on_the_same_connection(broker_url: str) -> None:
     """By PUT as a whole, by POST and DELETE one by one; a wrong one is refused with its reason."""
-    async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url) as http:
+    async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url, headers=CONTROL) as http:
         async with http.put("/subscriptions", json=["A.*", "T.AAPL"]) as answer:
             assert (answer.status, await answer.json()) == (200, ["A.*", "T.AAPL"])
         await rig.connected(1)
@@ -174,10 +177,29 @@ async def test_subscriptions_change_at_run_time_on_the_same_connection(broker_ur
         assert rig.producer.connections == 1
 
 
+async def test_a_web_page_does_not_control_the_producer(broker_url: str) -> None:
+    """A form of any page can post to this machine; it neither stops the feed nor has a large body read."""
+    async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url) as http:
+        refused: list[tuple[dict[str, str], str]] = [
+            ({}, "expected the header X-Tapereader-Control"),
+            ({**CONTROL, "Origin": "http://elsewhere.example"}, "web pages may not control"),
+            ({**CONTROL, "Origin": rig.control_url}, "web pages may not control"),
+            ({**CONTROL, "Sec-Fetch-Site": "cross-site"}, "web pages may not control"),
+        ]
+        for headers, text in refused:
+            async with http.post("/stop", headers=headers) as answer:
+                assert answer.status == 403
+                assert text in (await answer.json())["error"]
+        assert rig.producer.wanted.is_set()
+        async with http.put("/subscriptions", data=b" " * 1_000_000, headers=CONTROL) as answer:
+            assert answer.status == 413
+        await rig.flowing(50)
+
+
 @pytest.mark.verify
 async def test_stop_start_and_restart_by_http(broker_url: str) -> None:
     """Stopped means no connection until started; a restart is one new connection."""
-    async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url) as http:
+    async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url, headers=CONTROL) as http:
         await rig.flowing()
         await rig.quiesced()
         async with http.post("/stop") as answer:

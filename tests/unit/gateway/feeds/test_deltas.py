@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.gateway.feeds.deltas import DeltaLog
-from app.gateway.tables.documents import rows
+from app.gateway.protocol.messages import options, parse
+from app.gateway.tables.documents import part, rows
 
 SYMBOLS = st.sampled_from(["A", "BRK.B", 'Q"uote', "ÄÖ"])
 FIELDS = st.dictionaries(
@@ -74,3 +75,12 @@ def test_alerts_of_one_symbol_are_rows_of_their_own() -> None:
     assert json.loads(delta) == {
         "upsert": [{"key": "a3", "symbol": "A"}, {"key": "a2", "symbol": "A", "note": "x"}], "remove": ["a1"]
     }  # fmt: skip
+
+
+def test_alerts_of_one_symbol_stay_apart_whatever_fields_are_asked_for() -> None:
+    """Their key alone tells them apart; without it there was one alert of each symbol."""
+    asked = options(parse('{"fields": ["price"], "mode": "delta"}')).fields
+    alerts = json.dumps([{"key": f"AAA/{n}", "symbol": "AAA", "price": n, "kind": "gap"} for n in (1, 2)]).encode()
+    log = DeltaLog()
+    log.update(rows(part(alerts, None, asked)))
+    assert json.loads(log.snapshot()) == [{"symbol": "AAA", "key": f"AAA/{n}", "price": n} for n in (1, 2)]

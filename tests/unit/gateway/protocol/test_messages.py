@@ -1,5 +1,6 @@
 """The protocol's document and the code say the same."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,5 +30,11 @@ def test_deltas_come_in_envelopes_only() -> None:
         options(parse('{"mode":"delta","envelope":false}'))
 
 
-def test_the_symbol_is_always_among_the_fields() -> None:
-    assert options(parse('{"fields":["close","symbol","close"]}')).fields == ("symbol", "close")
+def test_what_tells_rows_apart_is_always_among_the_fields() -> None:
+    assert options(parse('{"fields":["close","symbol","close"]}')).fields == ("symbol", "key", "rank", "close")
+
+
+@pytest.mark.parametrize("text", ["--5", "5-", "٥", "1" * 5000, "", "- 5"])
+def test_a_limit_that_is_no_number_is_an_error_and_not_a_failure(text: str) -> None:
+    with pytest.raises(ProtocolError, match="limit: expected an integer"):
+        options(parse(json.dumps({"limit": text})))
