@@ -177,25 +177,6 @@ async def test_subscriptions_change_at_run_time_on_the_same_connection(broker_ur
         assert rig.producer.connections == 1
 
 
-async def test_a_web_page_does_not_control_the_producer(broker_url: str) -> None:
-    """A form of any page can post to this machine; it neither stops the feed nor has a large body read."""
-    async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url) as http:
-        refused: list[tuple[dict[str, str], str]] = [
-            ({}, "expected the header X-Tapereader-Control"),
-            ({**CONTROL, "Origin": "http://elsewhere.example"}, "web pages may not control"),
-            ({**CONTROL, "Origin": rig.control_url}, "web pages may not control"),
-            ({**CONTROL, "Sec-Fetch-Site": "cross-site"}, "web pages may not control"),
-        ]
-        for headers, text in refused:
-            async with http.post("/stop", headers=headers) as answer:
-                assert answer.status == 403
-                assert text in (await answer.json())["error"]
-        assert rig.producer.wanted.is_set()
-        async with http.put("/subscriptions", data=b" " * 1_000_000, headers=CONTROL) as answer:
-            assert answer.status == 413
-        await rig.flowing(50)
-
-
 @pytest.mark.verify
 async def test_stop_start_and_restart_by_http(broker_url: str) -> None:
     """Stopped means no connection until started; a restart is one new connection."""
