@@ -237,7 +237,7 @@ async def _partitions(access: KafkaAccess, names: list[str]) -> list[TopicPartit
 
 
 async def _rows(settings: Settings, progress: Progress | None) -> AsyncIterator[Row]:
-    """The rows of every kept table as a worker would recover them: those of a stale writer are left out."""
+    """The rows of every kept table as a worker would recover them."""
     async with _consumer(settings, [spec.name for spec in KEPT]) as (consumer, parts):
         ends = await consumer.end_offsets(parts)
         total = sum(ends.values())

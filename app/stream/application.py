@@ -8,6 +8,7 @@ from typing import Any
 import faust
 
 from app.stream.partition import MAX_FLUSH_BYTES
+from app.stream.recovery import ClaimingTables
 from app.stream.surroundings import BrokerAccess, PlainAccess, Surroundings
 
 #: A batch is thousands of new objects that live as long as it: collecting after each 700, as Python does, took 40 %
@@ -51,6 +52,8 @@ def batched_app(
         "topic_disable_leader": True,
         # A standby would read every changelog twice and rank rows that it does not own.
         "table_standby_replicas": 0,
+        # Claims partitions before it reads them back.
+        "TableManager": ClaimingTables,
         # "latest" waits for ever when segments are deleted while they are read back.
         "consumer_auto_offset_reset": "earliest",
         # Per partition and poll: about 20,000 compressed records; more only costs memory.

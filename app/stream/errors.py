@@ -2,9 +2,10 @@
 
 EngineError
 ├── StalledError         no progress for too long
-├── ForeignWriteError    another writer appended to a changelog partition that this worker owns
-├── SkippedRecordsError  records of a source were passed over
-├── UnreadableRowError   a changelog holds a row that `decode` does not take
+├── ForeignWriteError    a writer that is not of this app appended to a changelog partition that this worker owns
+├── SkippedRecordsError  records of a source or changelog were passed over
+├── UnreadableRowError   a changelog holds a row or a record batch that cannot be read
+├── MissingStateError    an assigned partition has no state
 └── OversizedError       one record is too large for a record batch
 """
 
@@ -22,11 +23,15 @@ class ForeignWriteError(EngineError):
 
 
 class SkippedRecordsError(EngineError):
-    """Records of a source were passed over: this worker must read them again."""
+    """Records were passed over: this worker must read them again."""
 
 
 class UnreadableRowError(EngineError):
-    """A row of a changelog cannot be read by this version."""
+    """A changelog cannot be read by this version, or is damaged."""
+
+
+class MissingStateError(EngineError):
+    """A partition is assigned to this worker and its rows were never read back."""
 
 
 class OversizedError(EngineError):

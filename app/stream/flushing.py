@@ -1,17 +1,20 @@
 """What a table has under way to Kafka: sent in the order of its folds, acknowledged once Kafka has it."""
 
 import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
+from aiokafka.errors import ProducerFenced
 
-from app.stream import internals
 from app.stream.dead_letters import DeadLetterWriter, Letter
 from app.stream.errors import ForeignWriteError
+from app.stream.failing import fail, failure_of
 from app.stream.folding import Flush
 from app.stream.surroundings import Surroundings, TableObserver
 from app.stream.under_way import UnderWay
-from app.stream.watchdog import end_soon
 
 log = structlog.get_logger(__name__)
 
@@ -33,12 +36,37 @@ class Flushed(Protocol):
     def changelog_topic_name(self) -> str:
         """Where its flushes go."""
 
-    @property
-    def should_stop(self) -> bool:
-        """Whether the worker is ending already."""
+    def is_owned(self, state: Any) -> bool:
+        """Whether a state is the one that counts now."""
 
-    async def crash(self, reason: BaseException) -> None:
-        """End the worker."""
+    def taken(self, state: Any) -> None:
+        """The broker has refused a flush of a state: another worker has its partition."""
+
+
+@dataclass(slots=True)
+class _Sending:
+    """What one fold or write wants sent, in the order in which it has to be in Kafka."""
+
+    state: Any
+    letters: list[Letter]
+    before: Callable[[], Awaitable[None]] | None
+    flushes: list[Flush]
+    message: Any
+
+    @property
+    def size(self) -> int:
+        return max(1, len(self.flushes))
+
+
+class _Line:
+    """What waits to be sent of one partition, and how much is not acknowledged yet."""
+
+    __slots__ = ("runner", "under_way", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Sending] = deque()
+        self.under_way = UnderWay()
+        self.runner: asyncio.Task[None] | None = None
 
 
 class Flushing:
@@ -46,89 +74,130 @@ class Flushing:
 
     def __init__(self, table: Flushed) -> None:
         self._table = table
-        self._under_way: dict[int, UnderWay] = {}
-        self._sending: dict[int, asyncio.Lock] = {}
-        self._completions: set[asyncio.Task[None]] = set()
+        self._lines: dict[int, _Line] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def under_way(self) -> int:
-        """How many flushes there are."""
-        return sum(map(len, list(self._under_way.values())))
+    def under_way(self, partition: int | None = None) -> int:
+        """How many flushes there are, of one partition or of all."""
+        lines = list(self._lines.values()) if partition is None else [self._lines.get(partition, _Line())]
+        return sum(len(line.under_way) for line in lines)
 
-    def forget(self) -> None:
-        """No partition is ours any more; what is still under way ends by itself."""
-        self._under_way.clear()
-        self._sending.clear()
+    def forget(self, partition: int) -> None:
+        """A partition is not ours any more; what is still under way ends by itself."""
+        self._lines.pop(partition, None)
 
-    async def drain(self) -> None:
-        """Wait until Kafka has every flush."""
-        while self._completions:
-            await asyncio.wait(set(self._completions))
+    async def drain(self, timeout_s: float | None = None) -> None:
+        """Wait until Kafka has every flush, or until the time is over."""
+        loop = asyncio.get_running_loop()
+        until_s = None if timeout_s is None else loop.time() + timeout_s
+        while self._tasks:
+            left_s = None if until_s is None else until_s - loop.time()
+            if left_s is not None and left_s <= 0:
+                log.warning("flushes_left", table=self._table.name, flushes=self.under_way())
+                return
+            await asyncio.wait(set(self._tasks), timeout=left_s)
 
-    async def send(self, partition: int, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
+    async def send(
+        self,
+        state: Any,
+        flushes: list[Flush],
+        letters: list[Letter],
+        message: Any,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Send flushes and dead letters of a batch; `message` is acknowledged once Kafka has them.
 
-        Returns when they are on their way and few others are. Raises what hinders that, and ends the worker.
+        They take their place at once: what is called in order is sent in order. Letters, and what `before()` sends,
+        are in Kafka before the flushes that follow from them. Returns when few others are under way. What hinders
+        that ends the worker; of a state that another worker has by now nothing is sent.
         """
-        if not flushes and not letters:
+        if not flushes and not letters and before is None:
             return
         if message is not None:
             message.incref()
-        under_way = self._under_way.setdefault(partition, UnderWay())
-        under_way.add(len(flushes))
-        # The lock is fair and nothing is awaited between a fold and here, so that flushes go out in
-        # the order in which they were folded, whichever agent folded them.
-        try:
-            async with self._sending.setdefault(partition, asyncio.Lock()):
-                producer, topic = internals.kafka_producer(self._table.app), self._table.changelog_topic_name
-                for flush in flushes:
-                    flush.future = await producer.send_batch(flush.builder, topic, partition=partition)
-                    flush.builder = None
-        except BaseException as error:
-            under_way.done(len(flushes))
-            if isinstance(error, Exception) and not self._table.should_stop:
-                # Memory holds rows that are not going to be written: this worker starts again.
-                await self.fail(error)
-            raise
-        task = asyncio.ensure_future(self._complete(under_way, flushes, letters, message))
-        self._completions.add(task)
-        task.add_done_callback(self._completions.discard)
-        await under_way.fewer_than(MAX_FLUSHES_UNDER_WAY)
+        line = self._lines.setdefault(state.partition, _Line())
+        sending = _Sending(state, letters, before, flushes, message)
+        line.under_way.add(sending.size)
+        line.waiting.append(sending)
+        if line.runner is None or line.runner.done():
+            line.runner = self._started(self._run(line))
+        await line.under_way.fewer_than(MAX_FLUSHES_UNDER_WAY)
 
-    async def fail(self, error: Exception) -> None:
-        """End this worker: what it holds in memory is not what Kafka has."""
-        log.error("flush_failed", table=self._table.name, error=repr(error))
-        end_soon()
-        await self._table.crash(error)
+    def _started(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _complete(self, under_way: UnderWay, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
-        left = len(flushes)
+    async def _run(self, line: _Line) -> None:
+        while line.waiting:
+            sending = line.waiting.popleft()
+            try:
+                if await self._sent(sending):
+                    self._started(self._complete(line.under_way, sending))
+                    continue
+            except Exception as error:
+                self._failed(sending.state, error)
+            line.under_way.done(sending.size)
+
+    async def _sent(self, sending: _Sending) -> bool:
+        """Hand everything to Kafka in order; whether it still counted."""
+        table, state = self._table, sending.state
+        if sending.letters:
+            await table.dead_letters.send(sending.letters, table.name)
+        if sending.before is not None and self._counts(state):
+            await sending.before()
+        if not self._counts(state):
+            return False
+        topic = table.changelog_topic_name
+        for flush in sending.flushes:
+            # With the writer of its own state: where that one is lost meanwhile, the broker refuses it.
+            flush.future = await state.writer.producer.send_batch(flush.builder, topic, partition=state.partition)
+            flush.builder = None
+        return True
+
+    def _counts(self, state: Any) -> bool:
+        return failure_of(self._table.app) is None and self._table.is_owned(state)
+
+    def _failed(self, state: Any, error: Exception) -> None:
+        if not self._table.is_owned(state):
+            return  # Its new owner reads what Kafka has, and folds the rest again.
+        if isinstance(error, ProducerFenced):
+            self._table.taken(state)
+        else:
+            # Memory holds rows that are not going to be written.
+            fail(self._table.app, error)
+
+    async def _complete(self, under_way: UnderWay, sending: _Sending) -> None:
+        left = sending.size
         try:
-            if letters:
-                await self._table.dead_letters.send(letters)
-            for flush in flushes:
+            for flush in sending.flushes:
                 metadata = await flush.future
                 left -= 1
                 under_way.done(1)
-                self._check_place(flush, metadata.offset)
-                topic, around = self._table.changelog_topic_name, self._table.around
-                took_s = (around.clock.wall_ns() - flush.made_ns) / 1e9
-                self._table.observer.flushed(topic, flush.records, took_s, flush.received_ns)
-                if flush.trace is not None:
-                    around.traces.finished(f"flush {topic}", flush.trace, flush.made_ns)
-            if message is not None:
-                message.ack(self._table.app.consumer)
+                self._check_place(sending.state, flush, metadata.offset)
+                self._observe(flush)
+            if sending.message is not None and failure_of(self._table.app) is None:
+                sending.message.ack(self._table.app.consumer)
         except Exception as error:
-            await self.fail(error)
+            self._failed(sending.state, error)
         finally:
             under_way.done(left)
 
-    def _check_place(self, flush: Flush, offset: int) -> None:
-        state = flush.state
+    def _observe(self, flush: Flush) -> None:
+        topic, around = self._table.changelog_topic_name, self._table.around
+        took_s = (around.clock.wall_ns() - flush.made_ns) / 1e9
+        self._table.observer.flushed(topic, flush.records, took_s, flush.received_ns)
+        if flush.trace is not None:
+            around.traces.finished(f"flush {topic}", flush.trace, flush.made_ns)
+
+    def _check_place(self, state: Any, flush: Flush, offset: int) -> None:
         expected = state.next_changelog_offset
         if offset >= 0:
             state.next_changelog_offset = offset + flush.records
             if expected is not None and offset != expected:
                 raise ForeignWriteError(
                     f"{self._table.changelog_topic_name}[{state.partition}]: expected to append at {expected}, was at "
-                    f"{offset}: another process writes this partition; this worker ends and starts again"
+                    f"{offset}: a process that is no worker of {self._table.app.conf.id} writes this partition; "
+                    "find it and stop it; this worker ends and reads what is there when it is started again"
                 )

@@ -14,6 +14,7 @@ import structlog
 from app.stream.batches import RecordBatch
 from app.stream.dead_letters import from_record, from_undecodable
 from app.stream.errors import OversizedError
+from app.stream.failing import fail
 from app.stream.folding import Flush
 from app.stream.partition import PartitionState
 from app.stream.table import BatchedTable
@@ -80,13 +81,11 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
     async def fold_events(self, batch: RecordBatch, message: Any = None) -> int:
         """Fold a batch's events and log the rows that changed; the number of events that counted.
 
-        As for `BatchedTable.fold`: known records are skipped, and a batch of a partition that is
-        not owned (any more) changes nothing.
+        As for `BatchedTable.fold`: known records are skipped, a batch of a partition that is another worker's
+        changes nothing, and what `EngineError` says ends this worker. So does a fold that raises.
         """
-        state = self.data.partitions.get(batch.partition)
-        if state is None or (message is not None and message.generation_id != self.app.consumer_generation_id):
-            return 0
-        if not await self.follows(state, batch):
+        state = self.state_for(batch, message)
+        if state is None or not await self.goes_on(state, batch):
             return 0
         pending = batch.since(state.covered.get(batch.topic))
         rejected: list[tuple[RecordBatch, Exception]] = []
@@ -94,16 +93,18 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         started_s = self.around.clock.monotonic_s()
         try:
             with self.span_of(batch):
-                flushes = self._fold(state, pending, events)
+                flushes = self._fold_in_place(state, pending, events)
         except Exception as error:
+            # The state is half changed, and nobody can take it back.
             log.error("fold_failed", table=self.name, batch=repr(pending), error=repr(error))
-            await self.crash(error)
+            fail(self.app, error)
             raise
         if events:
             self.observer.folded(len(events), self.around.clock.monotonic_s() - started_s)
+        self._reached(state, batch)
         letters = [from_undecodable(batch, found) for found in batch.undecodable]
         letters += [from_record(found, 0, error) for found, error in rejected]
-        await self._send(state.partition, flushes, letters, message)
+        await self.flushing.send(state, flushes, letters, message)
         return len(events) - len(rejected)
 
     def _decoded(self, batch: RecordBatch, rejected: list[tuple[RecordBatch, Exception]]) -> list[Event | None]:
@@ -116,7 +117,9 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         first, second = batch.halves()
         return self._decoded(first, rejected) + self._decoded(second, rejected)
 
-    def _fold(self, state: PartitionState[bytes], batch: RecordBatch, events: list[Event | None]) -> list[Flush]:
+    def _fold_in_place(
+        self, state: PartitionState[bytes], batch: RecordBatch, events: list[Event | None]
+    ) -> list[Flush]:
         flushes = []
         folded = self.folded[state.partition]
         for start in range(0, len(events), self.most_records):
@@ -126,7 +129,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
             changes = folded.take_changes()
             if not changes:
                 continue
-            builder = self.build(state, changes)
+            builder = self.flush_builder(state, changes)
             if builder is None:
                 raise OversizedError(f"{len(changes)} rows of {self.name}[{state.partition}] do not fit a record batch")
             flushes.append(self.flush_of(state, builder, batch))

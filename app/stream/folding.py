@@ -17,7 +17,7 @@ class Writable(Protocol[Row]):
 
     name: str
 
-    def build(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
+    def flush_builder(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
         """The flush for some changes, None where it does not fit one record batch."""
 
     def apply(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> None:
@@ -52,31 +52,33 @@ class Folding(Generic[Row]):
         self.table, self.state, self.function = table, state, function
         self.changes: dict[str, Row | None] = {}
         self.flushes: list[Flush] = []
+        self.announcements: list[tuple[bytes, bytes]] = []
         self.rejected: list[tuple[RecordBatch, Exception]] = []
 
     def fold(self, batch: RecordBatch) -> None:
         """Fold a batch, or what of it can be; `changes`, `flushes` and `rejected` grow by it."""
-        view = PartitionView(self.state.partition, self.state.rows)
+        state, before = self.state, dict(self.state.covered)
+        view = PartitionView(state.partition, state.rows)
         try:
             self.function(view, batch)
+            state.covered[batch.topic] = batch.next_offset
+            flush = self._flush(view.changes, batch) if view.changes else None
         except Exception as error:
+            # Nothing of it counts: not its rows, which may be what cannot be encoded, and not its offsets.
+            state.covered = before
             self._divide(batch, error)
             return
-        before = self.state.covered.get(batch.topic)
-        self.state.covered[batch.topic] = batch.next_offset
-        if not view.changes:
-            return
-        builder = self.table.build(self.state, view.changes)
+        self.announcements += view.announcements
+        if flush is not None:
+            self.table.apply(state, view.changes)
+            self.changes.update(view.changes)
+            self.flushes.append(flush)
+
+    def _flush(self, changes: Mapping[str, Row | None], batch: RecordBatch) -> Flush:
+        builder = self.table.flush_builder(self.state, changes)
         if builder is None:
-            if before is None:
-                del self.state.covered[batch.topic]
-            else:
-                self.state.covered[batch.topic] = before
-            self._divide(batch, OversizedError(f"its rows do not fit one record batch of {self.table.name}"))
-            return
-        self.table.apply(self.state, view.changes)
-        self.changes.update(view.changes)
-        self.flushes.append(self.table.flush_of(self.state, builder, batch))
+            raise OversizedError(f"its rows do not fit one record batch of {self.table.name}")
+        return self.table.flush_of(self.state, builder, batch)
 
     def _divide(self, batch: RecordBatch, error: Exception) -> None:
         if len(batch) == 1:

@@ -9,10 +9,13 @@ Each with the reason why no public one does:
   it cannot decode; `AIOKafkaConsumer._fetch_max_wait_ms`: Faust has a constant there;
 - faust `AIOKafkaConsumerThread._fetch_records`: where the thread reads from aiokafka;
 - faust `Consumer._new_offset`, `._add_gap`, `._filter_tps_with_pending_acks`: commits count single offsets;
-- faust `Producer._settings_extra`, `._ensure_producer`: no setting for idempotence, no way to send a
-  record batch;
-- faust `Recovery.active_offsets`, `Conductor._topics`: what recovery takes for read already; which
-  topics there are.
+- faust `Producer._settings_extra`, `._ensure_producer`, `._new_producer`: no setting for idempotence, no way to send a
+  record batch, no producer with an id of ours;
+- aiokafka `AIOKafkaProducer._txn_manager`, `TransactionManager.transactional_id`: no producer that has an epoch and
+  writes no transactions;
+- faust `Recovery._build_highwaters`, `._wait`, `.active_offsets`, `TableManager._recovery`: up to where a recovery
+  reads, what it takes for read already, and that it goes on without a step that took long;
+- faust `Conductor._topics`: which topics there are.
 """
 
 import asyncio
@@ -160,11 +163,21 @@ def kafka_producer(app: Any) -> Any:
     return app.producer._ensure_producer()
 
 
-def forget_recovered(app: Any, topic: str) -> None:
-    """Make the next recovery read a changelog from its start."""
-    offsets = app.tables.recovery.active_offsets
-    for tp in [tp for tp in offsets if tp.topic == topic]:
-        offsets.pop(tp, None)
+def new_producer(app: Any, transactional_id: str) -> Any:
+    """An aiokafka producer as Faust's, with a transactional id; not started."""
+    return app.producer._new_producer(transactional_id=transactional_id)
+
+
+async def start_fenced(producer: Any) -> tuple[int, int]:
+    """Start a producer that has a transactional id, and write no transactions with it: its producer id and epoch.
+
+    The id brings the next epoch. Without it aiokafka writes as an idempotent producer, with that epoch in each record
+    batch; it asks for no other one, since it has one.
+    """
+    await producer.start()
+    manager = producer._txn_manager
+    manager.transactional_id = None
+    return manager.producer_id, manager.producer_epoch
 
 
 def declared_topics(app: Any) -> list[Any]:

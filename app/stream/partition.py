@@ -3,8 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from app.stream import covers
 from app.stream.batches import RecordBatch
+from app.stream.errors import SkippedRecordsError, UnreadableRowError
 
 Row = TypeVar("Row")
 
@@ -15,66 +18,88 @@ MAX_FLUSH_BYTES = 15 * 1024 * 1024
 class PartitionState(Generic[Row]):
     """Rows of one partition, and the source offsets that they cover.
 
-    `covered` is what the rows in memory cover, `logged` what the changelog does; they differ by
-    the flushes under way. Both map a source topic to the next offset to fold.
+    `covered` maps a source topic to the next offset to fold, `ids` to the topic's id where it is known. `writer` is
+    what its flushes are written with: the one that claimed the partition, so that a flush of a state that is lost is
+    refused.
     """
 
-    def __init__(self, partition: int) -> None:
-        self.partition = partition
+    def __init__(self, partition: int, writer: Any = None) -> None:
+        self.partition, self.writer = partition, writer
         self.rows: dict[str, Row] = {}
         self.covered: dict[str, int] = {}
-        self.logged: dict[str, int] = {}
+        self.ids: dict[str, str] = {}
         #: Where the next flush of ours must land; another place means another writer.
         self.next_changelog_offset: int | None = None
-        #: A source topic was made anew: the next flush says so.
-        self.restart = False
+
+    def covers(self) -> covers.Covers:
+        """What a flush made now says of itself."""
+        epoch = -1 if self.writer is None else self.writer.epoch
+        return covers.Covers(dict(self.covered), self.ids, epoch)
 
 
 class PartitionRecovery(Generic[Row]):
-    """Reads a changelog partition back, flush by flush.
+    """Reads a changelog partition back, up to its claim.
 
-    Rows count when the record that ends their flush is seen. Flushes of a stale writer are left
-    out, and `damaged` names the keys that it wrote: their rows have to be written again, since
-    compaction would keep the wrong one.
+    Everything before the claim was written by a rightful owner: the broker refuses all others. So rows simply follow
+    each other, and the last `covers` tells how far they go.
     """
 
-    def __init__(self, partition: int) -> None:
-        self.partition = partition
+    def __init__(self, partition: int, claim_offset: int | None = None) -> None:
+        self.partition, self.claim_offset = partition, claim_offset
         self.values: dict[bytes | None, bytes | None] = {}
-        self.covered: dict[str, int] = {}
-        self.damaged: set[bytes | None] = set()
+        self.covers = covers.Covers({})
+        #: Whether the newest `covers` stands at a tombstone, which compaction removes after some time.
+        self.covers_fade = False
         self.records = 0
         self.next_offset: int | None = None
 
     def apply(self, batch: RecordBatch) -> None:
-        """Apply the next records of the changelog."""
+        """Apply the next records of the changelog.
+
+        Raises `UnreadableRowError`: a record batch is damaged; `SkippedRecordsError`: some were never delivered.
+        """
+        at = f"{batch.topic}[{batch.partition}]"
+        if batch.undecodable:
+            first = batch.undecodable[0]
+            raise UnreadableRowError(
+                f"{at}: the records {first.first_offset} to {first.next_offset - 1} of the changelog cannot be read "
+                f"({first.reason}); restore the topic from a backup, or delete it to build it anew"
+            )
+        if self.next_offset is not None and batch.position is not None and batch.position > self.next_offset:
+            raise SkippedRecordsError(f"{at}: read back from {batch.position}, expected {self.next_offset}")
         records = batch.records
-        if records:
-            self.records += len(records)
-            self.next_offset = records[-1].offset + 1
-        keys, values, start = batch.keys, batch.values, 0
-        for index, record in enumerate(records):
-            if record.headers and (found := covers.decode(tuple(record.headers))) is not None:
-                self._apply_flush(batch, start, index + 1, found)
-                start = index + 1
-        self.values.update(zip(keys[start:], values[start:], strict=True))
+        self.records += len(records)
+        self.next_offset = batch.next_offset
+        self.values.update(zip(batch.keys, batch.values, strict=True))
+        for index in range(len(records) - 1, -1, -1):
+            # The newest one counts: all offsets are in each.
+            if records[index].headers and (found := self._decode(batch, index)) is not None:
+                self.covers, self.covers_fade = found, records[index].value is None
+                break
 
-    def _apply_flush(self, batch: RecordBatch, start: int, stop: int, found: covers.Covers) -> None:
-        keys, values = batch.keys, batch.values
-        if not found.is_stale(self.covered):
-            self.values.update(zip(keys[start:stop], values[start:stop], strict=True))
-            self.covered = dict(found.after) if found.restart else self.covered | found.after
-            return
-        first = batch.offsets[stop - 1] - found.records + 1
-        begin = next(index for index in range(start, stop) if batch.offsets[index] >= first)
-        self.values.update(zip(keys[start:begin], values[start:begin], strict=True))
-        self.damaged.update(keys[begin:stop])
+    @staticmethod
+    def _decode(batch: RecordBatch, index: int) -> covers.Covers | None:
+        try:
+            return covers.decode(batch.records[index].headers)
+        except msgspec.MsgspecError as error:
+            raise UnreadableRowError(
+                f"{batch.topic}[{batch.partition}]@{batch.records[index].offset}: its header `covers` cannot be read: "
+                f"{error}"
+            ) from error
 
-    def finish(self, decode: Callable[[bytes], Row]) -> PartitionState[Row]:
-        """The partition's state; rows are decoded only now, each key once."""
-        state = PartitionState[Row](self.partition)
+    def finish(self, decode: Callable[[bytes], Row], writer: Any = None) -> PartitionState[Row]:
+        """The partition's state; rows are decoded only now, each key once.
+
+        Raises `SkippedRecordsError` where the claim was not reached, and what `decode` raises.
+        """
+        if self.claim_offset is not None and (self.next_offset or 0) <= self.claim_offset:
+            raise SkippedRecordsError(
+                f"partition {self.partition}: expected to read up to the claim at {self.claim_offset}, was at "
+                f"{self.next_offset}"
+            )
+        state = PartitionState[Row](self.partition, writer)
         state.rows = {(key or b"").decode(): decode(value) for key, value in self.values.items() if value is not None}
-        state.covered, state.logged = dict(self.covered), dict(self.covered)
+        state.covered, state.ids = dict(self.covers.after), dict(self.covers.ids)
         state.next_changelog_offset = self.next_offset
         return state
 
@@ -82,8 +107,8 @@ class PartitionRecovery(Generic[Row]):
 class RecordBatchBuilder:
     """Builds one flush: rows as records, the covers header on the last.
 
-    `append` and `close` say False when the record batch is full; the flush must then be a smaller
-    one, since two batches would not be atomic.
+    `fill` says False when the record batch is full; the flush must then be a smaller one, since two batches would not
+    be atomic.
     """
 
     def __init__(self, builder: Any) -> None:

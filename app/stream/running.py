@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import structlog
 from mode.worker import Worker
 
+from app.stream.failing import FAILED, failure_of
 from app.stream.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -28,15 +29,16 @@ def run_worker(
     options: dict[str, Any] = {"redirect_stdouts": False, "override_logging": False}
     if loglevel is not None:
         options = {"loglevel": loglevel}
-    worker = Worker(*services, Watchdog(app, stall_timeout_s=stall_timeout_s), app, daemon=True, **options)
-    code = 1
+    worker = Worker(*services, app, daemon=True, **options)
+    Watchdog(app, stall_timeout_s=stall_timeout_s).start()
+    code = FAILED
     try:
         worker.execute_from_commandline()
     except SystemExit as exit_:
-        code = exit_.code if isinstance(exit_.code, int) else 1
+        code = exit_.code if isinstance(exit_.code, int) else FAILED
     except BaseException as error:
         log.error("worker_failed", error=repr(error))
-    leave(code, at_exit)
+    leave(code if failure_of(app) is None else FAILED, at_exit)
 
 
 def leave(code: int, at_exit: Callable[[], None] | None = None) -> NoReturn:

@@ -39,15 +39,18 @@ class PartitionedStore(base.Store):
         self.partitions.clear()
         self.recovering.clear()
 
+    def apply(self, batches: Iterable[Any]) -> None:
+        """Apply changelog batches that recovery read; those of partitions that are not read back change nothing."""
+        for batch in batches:
+            recovery = self.recovering.get(batch.partition)
+            if recovery is not None:
+                recovery.apply(batch)
+
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[..., Any], to_value: Callable[..., Any]
     ) -> None:
-        """Apply changelog batches that recovery read."""
-        for event in batch:
-            records: Any = event.value
-            if records.partition not in self.recovering:
-                self.recovering[records.partition] = PartitionRecovery(records.partition)
-            self.recovering[records.partition].apply(records)
+        """As Faust calls a store; the table calls `apply`."""
+        self.apply(event.value for event in batch)
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Always None: memory keeps nothing over a restart."""

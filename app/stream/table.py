@@ -7,7 +7,7 @@ async for batch in stream:
     changes = await quotes.fold(batch, fold_function)
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -15,18 +15,24 @@ import faust
 import structlog
 from faust.types import TP, EventT
 
-from app.stream import covers, internals
 from app.stream.batches import RecordBatch
-from app.stream.dead_letters import DeadLetterWriter, Letter, from_record, from_undecodable
-from app.stream.errors import OversizedError, SkippedRecordsError, UnreadableRowError
+from app.stream.covers import CLAIM_KEY
+from app.stream.dead_letters import DeadLetterWriter, from_record, from_undecodable
+from app.stream.errors import EngineError, MissingStateError, OversizedError, SkippedRecordsError, UnreadableRowError
+from app.stream.failing import fail, failure_of
 from app.stream.flushing import Flushing
 from app.stream.folding import Flush, Fold, Folding
-from app.stream.partition import PartitionState, RecordBatchBuilder
+from app.stream.partition import PartitionRecovery, PartitionState, RecordBatchBuilder
+from app.stream.sources import check_sources
 from app.stream.store import PartitionedStore
 from app.stream.surroundings import surroundings_of
+from app.stream.topic_ids import ids_of_all
 
 log = structlog.get_logger(__name__)
 Row = TypeVar("Row")
+
+#: Flushes under way have this long to arrive when a partition is given up: below any session's time-out.
+DRAIN_WITHIN_S = 2.0
 
 
 class BatchedTable(faust.Table, Generic[Row]):
@@ -65,6 +71,8 @@ class BatchedTable(faust.Table, Generic[Row]):
         self.observer = self.around.observer.table(name)
         #: The trace that changed a partition last, by partition; who publishes from its rows takes it away.
         self.traced: dict[int, bytes] = {}
+        #: Partitions that the broker says are another worker's, until the group says so too.
+        self._taken: set[int] = set()
         app.tables.add(self)
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
 
@@ -94,52 +102,92 @@ class BatchedTable(faust.Table, Generic[Row]):
     async def fold(self, batch: RecordBatch, function: "Fold[Row]", message: Any = None) -> dict[str, Row | None]:
         """Fold a batch into its partition's rows and log what changed, each key once.
 
-        Records that the state has already are skipped. A record at which `function` raises goes
-        to the dead letters alone. Returns the changed rows by key (None: deleted) as soon as they
+        Records that the state has already are skipped. A record at which `function` raises, or whose rows cannot be
+        encoded, goes to the dead letters alone. Returns the changed rows by key (None: deleted) as soon as they
         count in memory; `message`, the event's, is acknowledged once Kafka has the flush.
 
-        A batch of a partition that is not owned (any more) changes nothing and returns nothing.
+        A batch of a partition that went to another worker changes nothing and returns nothing. Raises `EngineError`,
+        and this worker ends, where the partition is assigned and has no state, or records were passed over.
         """
-        state = self.data.partitions.get(batch.partition)
-        if state is None or (message is not None and message.generation_id != self.app.consumer_generation_id):
-            return {}
-        if not await self.follows(state, batch):
+        return await self._fold(batch, function, message)
+
+    async def _fold(self, batch: RecordBatch, function: "Fold[Row]", message: Any) -> dict[str, Row | None]:
+        state = self.state_for(batch, message)
+        if state is None or not await self.goes_on(state, batch):
             return {}
         pending = batch.since(state.covered.get(batch.topic))
         folding = Folding(self, state, function)
         if len(pending):
             started_s = self.around.clock.monotonic_s()
-            with self.span_of(batch):
-                folding.fold(pending)
+            try:
+                with self.span_of(batch):
+                    folding.fold(pending)
+            except Exception as error:
+                # A batch that cannot be folded is divided; what comes out here left rows half changed.
+                fail(self.app, error)
+                raise
             self.observer.folded(len(pending), self.around.clock.monotonic_s() - started_s)
+        self._reached(state, batch)
         letters = [from_undecodable(batch, found) for found in batch.undecodable]
         letters += [from_record(found, 0, error) for found, error in folding.rejected]
-        await self._send(state.partition, folding.flushes, letters, message)
+        before = self.before(folding.announcements)
+        await self.flushing.send(state, folding.flushes, letters, message, before)
         return folding.changes
 
-    async def follows(self, state: PartitionState[Any], batch: RecordBatch) -> bool:
+    def before(self, announcements: list[tuple[bytes, bytes]]) -> Callable[[], Awaitable[None]] | None:
+        """What sends a fold's announcements; a table that announces has one."""
+        return None
+
+    def state_for(self, batch: RecordBatch, message: Any) -> PartitionState[Row] | None:
+        """The state that a batch belongs to; None where the partition is another worker's by now.
+
+        Raises `MissingStateError`, and ends this worker, where it is ours and has none.
+        """
+        failure = failure_of(self.app)
+        if failure is not None:
+            raise failure
+        state = self.data.partitions.get(batch.partition)
+        if message is not None and message.generation_id != self.app.consumer_generation_id:
+            return None
+        if state is None and message is not None and batch.partition not in self._taken:
+            error = MissingStateError(
+                f"{self.name}: partition {batch.partition} is assigned to this worker and has no rows; it ends, and "
+                "reads them when it is started again"
+            )
+            fail(self.app, error)
+            raise error
+        return state
+
+    async def goes_on(self, state: PartitionState[Any], batch: RecordBatch) -> bool:
         """Whether a batch goes on where the state ends; false where the partition was lost meanwhile.
 
         Raises `SkippedRecordsError`, and ends this worker, where records in between were never delivered. What
         the broker has deleted is said and passed over.
         """
         covered = state.covered.get(batch.topic)
-        if covered is not None and batch.position is not None and batch.position > covered:
-            tp = TP(batch.topic, batch.partition)
-            begins = (await self.app.consumer.earliest_offsets(tp))[tp]
-            if self.data.partitions.get(batch.partition) is not state:
-                return False
-            if begins <= covered:
-                error = SkippedRecordsError(
-                    f"{self.name}: {tp.topic}[{tp.partition}] has the records {covered} to {batch.position - 1}, "
-                    "and they were passed over; this worker ends and reads them when it is started again"
-                )
-                await self.flushing.fail(error)
-                raise error
+        if covered is None or batch.position is None or batch.position <= covered:
+            return True
+        tp = TP(batch.topic, batch.partition)
+        begins = (await self.app.consumer.earliest_offsets(tp))[tp]
+        if not self.is_owned(state):
+            return False
+        if begins <= covered:
+            error = SkippedRecordsError(
+                f"{self.name}: {tp.topic}[{tp.partition}] has the records {covered} to {batch.position - 1}, "
+                "and they were passed over; this worker ends and reads them when it is started again"
+            )
+            fail(self.app, error)
+            raise error
+        if covered:
+            # At 0 nothing was read yet: what was deleted before that nobody here has missed.
             log.warning("source_deleted", table=self.name, at=f"{tp.topic}[{tp.partition}]", first=covered, next=begins)
-        if not len(batch) and batch.next_offset > (covered or 0):
-            state.covered[batch.topic] = batch.next_offset  # compaction, markers, what no codec reads
         return True
+
+    @staticmethod
+    def _reached(state: PartitionState[Any], batch: RecordBatch) -> None:
+        """All of a batch is known now, with what compaction, markers and damage left out at its end."""
+        if batch.next_offset > state.covered.get(batch.topic, 0):
+            state.covered[batch.topic] = batch.next_offset
 
     @contextmanager
     def span_of(self, batch: RecordBatch) -> Iterator[None]:
@@ -169,30 +217,45 @@ class BatchedTable(faust.Table, Generic[Row]):
     async def write(self, partition: int, changes: Mapping[str, Row | None], traces: Sequence[bytes] = ()) -> None:
         """Write rows that come from no source record; returns once they are under way.
 
-        `traces` are the sampled contexts that led to them.
+        `traces` are the sampled contexts that led to them. Rows that do not fit one record batch go in several.
+        A partition that is not owned (any more) takes nothing. Raises what `encode` raises and, for one row that
+        fits no record batch, `OversizedError`; nothing has changed then.
         """
+        await self._write(partition, changes, traces, [])
+
+    async def _write(
+        self,
+        partition: int,
+        changes: Mapping[str, Row | None],
+        traces: Sequence[bytes],
+        announcements: list[tuple[bytes, bytes]],
+    ) -> None:
         state = self.data.partitions.get(partition)
-        if state is None or not changes:
+        if state is None or not changes or failure_of(self.app) is not None:
             return
         with self.around.traces.continued(f"write {self.name}", traces, {}):
-            builder = self.build(state, changes)
-            if builder is None:
-                raise OversizedError(f"{len(changes)} rows for {self.name}[{partition}] do not fit one record batch")
+            flushes = [self.flush_of(state, builder) for builder in self._in_pieces(state, dict(changes))]
             self.apply(state, changes)
-            flush = self.flush_of(state, builder)
-        await self._send(partition, [flush], [], None)
+        await self.flushing.send(state, flushes, [], None, self.before(announcements))
 
-    def build(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
-        """The flush for some changes, None where it does not fit one record batch."""
+    def _in_pieces(self, state: PartitionState[Row], changes: dict[str, Row | None]) -> list[RecordBatchBuilder]:
+        builder = self.flush_builder(state, changes)
+        if builder is not None:
+            return [builder]
+        if len(changes) == 1:
+            raise OversizedError(f"the row {next(iter(changes))} of {self.name} does not fit a record batch")
+        items = list(changes.items())
+        middle = len(items) // 2
+        return self._in_pieces(state, dict(items[:middle])) + self._in_pieces(state, dict(items[middle:]))
+
+    def flush_builder(self, state: PartitionState[Row], changes: Mapping[str, Row | None]) -> RecordBatchBuilder | None:
+        """The record batch of a flush, None where some changes do not fit one. Raises what `encode` raises."""
         encode = self.encode_row
         rows = [(key.encode(), None if row is None else encode(row)) for key, row in changes.items()]
-        builder = RecordBatchBuilder(internals.kafka_producer(self.app).create_batch())
-        found = covers.Covers(len(rows), state.logged, dict(state.covered), state.restart)
+        builder = RecordBatchBuilder(state.writer.producer.create_batch())
         trace = self.around.traces.current()
-        if not builder.fill(rows, found, () if trace is None else [(self.around.traces.header, trace)]):
-            return None
-        state.logged, state.restart = dict(state.covered), False
-        return builder
+        headers = () if trace is None else [(self.around.traces.header, trace)]
+        return builder if builder.fill(rows, state.covers(), headers) else None
 
     def flush_of(
         self, state: PartitionState[Row], builder: RecordBatchBuilder, batch: RecordBatch | None = None
@@ -213,12 +276,46 @@ class BatchedTable(faust.Table, Generic[Row]):
         if self.on_change is not None:
             self.on_change(state.partition, changes)
 
-    async def _send(self, partition: int, flushes: list[Flush], letters: list[Letter], message: Any) -> None:
-        await self.flushing.send(partition, flushes, letters, message)
-
     async def drain(self) -> None:
         """Wait until Kafka has every flush that is under way."""
         await self.flushing.drain()
+
+    # -- whose partitions
+
+    def is_owned(self, state: PartitionState[Any]) -> bool:
+        """Whether a state is the one that counts now."""
+        return self.data.partitions.get(state.partition) is state
+
+    def is_kept(self, partition: int) -> bool:
+        """Whether a partition's rows are all there and all in Kafka."""
+        return partition in self.data.partitions and not self.flushing.under_way(partition)
+
+    def expected_offset(self, partition: int) -> int | None:
+        """Where the next record of a partition belongs."""
+        return self.data.partitions[partition].next_changelog_offset
+
+    def claimed(self, partition: int, offset: int) -> None:
+        """A partition that was kept was claimed again: nobody wrote in between."""
+        self.data.partitions[partition].next_changelog_offset = offset + 1
+
+    def lose(self, partition: int) -> None:
+        """Drop a partition's rows."""
+        self.data.recovering.pop(partition, None)
+        state = self.data.partitions.pop(partition, None)
+        self.flushing.forget(partition)
+        self.traced.pop(partition, None)
+        if state is not None and self.on_lost is not None:
+            self.on_lost(partition)
+
+    def taken(self, state: PartitionState[Any]) -> None:
+        """Another worker has a partition, which this one has not noticed: its rows are void until it has."""
+        log.warning("partition_taken", table=self.name, partition=state.partition)
+        self._taken.add(state.partition)
+        self.lose(state.partition)
+
+    def begin_recovery(self, partition: int, claim_offset: int) -> None:
+        """A partition was claimed, and is read back from now on."""
+        self.data.recovering[partition] = PartitionRecovery(partition, claim_offset)
 
     # -- what Faust calls
 
@@ -227,75 +324,87 @@ class BatchedTable(faust.Table, Generic[Row]):
         await self.add_runtime_dependency(self.data)
 
     async def on_stop(self) -> None:
-        """Leave nothing under way."""
-        await self.drain()
+        """Leave nothing under way that can still arrive."""
+        await self.flushing.drain(DRAIN_WITHIN_S)
         await super().on_stop()
 
     def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
         """Apply what recovery read."""
-        self.data.apply_changelog_batch(batch, bytes, bytes)
+        try:
+            generation_id = self.app.consumer_generation_id
+            # Faust's queue may hold some of a recovery that a rebalance has ended.
+            self.data.apply(event.value for event in batch if event.message.generation_id == generation_id)
+        except Exception as error:
+            # Faust would log it and go on without these rows.
+            fail(self.app, error)
+            raise
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
-        await self.drain()
-        self._lose_all()
-
-    def _lose_all(self) -> None:
-        for partition in list(self.data.partitions):
-            del self.data.partitions[partition]
-            if self.on_lost is not None:
-                self.on_lost(partition)
-        self.flushing.forget()
-        self.traced.clear()
+        # What does not arrive in time is refused once another worker has claimed the partition, or read by it.
+        await self.flushing.drain(DRAIN_WITHIN_S)
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Start afresh: what we own now is read back from the changelog, whoever wrote it."""
-        self._lose_all()
+        """Drop what is another worker's now. What stays is claimed again, what is new is read back."""
+        self._taken.clear()
         self.data.recovering.clear()
-        internals.forget_recovered(self.app, self.changelog_topic_name)
+        topic = self.changelog_topic_name
+        ours = {tp.partition for tp in assigned if tp.topic == topic}
+        for partition in set(self.data.partitions) - ours:
+            self.lose(partition)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Take the recovered partitions into use."""
         try:
-            await self._finish_recovery(active_tps)
+            if failure_of(self.app) is None:
+                await self._finish_recovery(active_tps)
         except Exception as error:
-            await self.crash(error)
+            fail(self.app, error)
             raise
 
     async def _finish_recovery(self, active_tps: set[TP]) -> None:
         ends = await self._source_ends(active_tps)
-        for tp in active_tps:
+        ids = await self._source_ids(active_tps)
+        for tp in sorted(active_tps):
             recovery = self.data.recovering.pop(tp.partition, None)
+            state = self.data.partitions.get(tp.partition) if recovery is None else self._recovered(tp, recovery)
+            if state is None:
+                continue  # A rebalance has begun meanwhile.
+            check_sources(state, self.sources, ends, ids)
             if recovery is None:
-                state = PartitionState[Row](tp.partition)
-            else:
-                try:
-                    state = recovery.finish(self.decode_row)
-                except Exception as error:
-                    raise UnreadableRowError(
-                        f"{tp.topic}[{tp.partition}] holds a row that this version cannot read ({error}); "
-                        "run the version that wrote it, or delete the topic to build it anew"
-                    ) from error
-            self._check_sources(state, ends)
+                continue
             self.data.partitions[tp.partition] = state
-            if recovery is not None and recovery.damaged:
-                keys = [(key or b"").decode() for key in recovery.damaged]
-                log.warning("stale_writer_repaired", table=self.name, partition=tp.partition, keys=len(keys))
-                await self.write(tp.partition, {key: state.rows.get(key) for key in keys})
+            self.observer.recovered(tp.partition, recovery.records)
+            if recovery.covers_fade:
+                await self._renew_covers(state)
             if self.on_ready is not None:
                 self.on_ready(tp.partition)
-        self.data.recovering.clear()
+
+    def _recovered(self, tp: TP, recovery: PartitionRecovery[Row]) -> PartitionState[Row]:
+        writer = self.app.tables.ownership.writer(tp.partition)
+        try:
+            return recovery.finish(self.decode_row, writer)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise UnreadableRowError(
+                f"{tp.topic}[{tp.partition}] holds a row that this version cannot read ({error}); "
+                "run the version that wrote it, or delete the topic to build it anew"
+            ) from error
+
+    async def _renew_covers(self, state: PartitionState[Row]) -> None:
+        """Say again what is covered: the newest word stood at a deleted row, and compaction forgets such in a day."""
+        builder = RecordBatchBuilder(state.writer.producer.create_batch())
+        builder.fill([(CLAIM_KEY, None)], state.covers())
+        await self.flushing.send(state, [self.flush_of(state, builder)], [], None)
 
     async def _source_ends(self, active_tps: set[TP]) -> Mapping[TP, int]:
         wanted = {TP(topic, tp.partition) for tp in active_tps for topic in self.sources}
         wanted &= {TP(*tp) for tp in self.app.consumer.assignment()}
         return await self.app.consumer.highwaters(*wanted) if wanted else {}
 
-    def _check_sources(self, state: PartitionState[Row], ends: Mapping[TP, int]) -> None:
-        for topic, offset in list(state.covered.items()):
-            end = ends.get(TP(topic, state.partition))
-            if end is not None and end < offset:
-                log.warning("source_restarted", topic=topic, partition=state.partition, covered=offset, end=end)
-                del state.covered[topic]
-                state.restart = True
+    async def _source_ids(self, active_tps: set[TP]) -> Mapping[str, str]:
+        writers = [self.app.tables.ownership.writer(tp.partition) for tp in active_tps]
+        client = next((writer.producer.client for writer in writers if writer is not None), None)
+        return {} if client is None else await ids_of_all(client, self.sources)

@@ -16,6 +16,7 @@ from faust.types import TP
 
 from app.stream import internals
 from app.stream.batches import RecordBatch
+from app.stream.failing import failure_of
 from app.stream.ledger import Ledger
 from app.stream.message import BatchMessage
 from app.stream.schema import RecordBatchSchema
@@ -78,6 +79,8 @@ class Consumer(driver.Consumer):
         between would be lost, its offset passed over. Its own `app.rebalancing` does not tell: the end of one
         recovery clears it while the next rebalance has begun.
         """
+        if failure_of(self.app) is not None:
+            return True
         return self._released_generation is None or self._released_generation != self.app.consumer_generation_id
 
     def resume_flow(self) -> None:
@@ -152,6 +155,8 @@ class Consumer(driver.Consumer):
                 yield tp
 
     def _new_offset(self, tp: TP) -> int | None:
+        if failure_of(self.app) is not None:
+            return None  # What this worker still acknowledges may never have counted.
         if tp.topic in self.batched_topics:
             # Faust's compiled stream does not call `ack`: it writes what it finished here.
             for offset in self._acked[tp]:

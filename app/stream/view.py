@@ -13,13 +13,15 @@ class PartitionView(Generic[Row]):
     behind.
     """
 
-    __slots__ = ("_rows", "changes", "partition")
+    __slots__ = ("_rows", "announcements", "changes", "partition")
 
     def __init__(self, partition: int, rows: Mapping[str, Row]) -> None:
         self.partition = partition
         self._rows = rows
         #: Changed rows by key, None for a deleted one.
         self.changes: dict[str, Row | None] = {}
+        #: What the fold has to say to another topic, before its changes are written.
+        self.announcements: list[tuple[bytes, bytes]] = []
 
     def get(self, key: str) -> Row | None:
         """The row of a key, None where there is none."""

@@ -1,7 +1,8 @@
 """Ends a worker that has something to do and does nothing, so that it is started again.
 
-Consumers are known to stop silently: partitions that no longer move, a recovery that waits for a
-record that was compacted away. A process that is up is not a process that works.
+Consumers are known to stop silently: partitions that no longer move, a recovery that waits for a record that was
+compacted away, a stop that waits for a commit. A process that is up is not a process that works. The watchdog is a
+thread of its own, so that nothing that it watches can hold it up: neither the event loop nor the stop of services.
 """
 
 import os
@@ -9,30 +10,22 @@ import threading
 from typing import Any
 
 import structlog
-from mode import Service
 
 from app.stream.errors import StalledError
+from app.stream.failing import FAILED, STOP_WITHIN_S, fail
 from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
 
-#: A crashed worker has this long to stop in order: longer than a flush takes, shorter than anyone waits.
-STOP_WITHIN_S = 8.0
+#: What each thing that is watched stands at, and how much waits there, by its name.
+Observation = dict[str, tuple[object, int]]
 
-
-def end_soon(after_s: float = STOP_WITHIN_S) -> None:
-    """End the process with code 1 after some seconds, whatever it still waits for.
-
-    A crash stops Faust's services one by one, and one that waits for what never comes would keep the
-    partitions.
-    """
-    timer = threading.Timer(after_s, os._exit, (1,))
-    timer.daemon = True
-    timer.start()
+#: A worker that was told to stop has this long: flushes, commit and the group's leave take a second or two.
+LEAVE_WITHIN_S = 20.0
 
 
 class Progress:
-    """Judges a series of observations; pure, with the clock handed in."""
+    """Judges a series of observations of one thing; pure, with the clock handed in."""
 
     def __init__(self, stall_timeout_s: float) -> None:
         self.stall_timeout_s = stall_timeout_s
@@ -51,54 +44,113 @@ class Progress:
         return self.stalled_for_s(now_s, position, waiting) >= self.stall_timeout_s
 
 
-class Watchdog(Service):
-    """Watches an app's processing of owned partitions, and its recovery.
+class Judge:
+    """Judges everything that is watched, each by itself: one that stands still is not hidden by one that moves."""
 
-    It is started before the app, as a service of the same mode worker: what an app is given by
-    `app.service` starts when the first recovery is over, which may be the one that stands still.
-    """
+    def __init__(self, stall_timeout_s: float) -> None:
+        self.stall_timeout_s = stall_timeout_s
+        self._progress: dict[str, Progress] = {}
+
+    def stalled(self, now_s: float, found: Observation) -> list[str]:
+        """Names of what has stood still for too long; what is not observed any more is forgotten."""
+        self._progress = {name: self._progress.get(name, Progress(self.stall_timeout_s)) for name in found}
+        return [
+            name
+            for name, (position, waiting) in found.items()
+            if self._progress[name].is_stalled(now_s, position, waiting)
+        ]
+
+
+class Watchdog(threading.Thread):
+    """Watches an app: each partition of each topic, its recovery, its event loop, its stop."""
 
     def __init__(self, app: Any, *, stall_timeout_s: float) -> None:
+        super().__init__(name="watchdog", daemon=True)
         self.app, self.stall_timeout_s = app, stall_timeout_s
-        super().__init__()
+        self._judge = Judge(stall_timeout_s)
+        self._turns = 0
+        self._asked = False
+        self._stopping_since_s: float | None = None
 
-    @Service.task
-    async def _watch(self) -> None:
-        progress = Progress(self.stall_timeout_s)
-        interval_s = min(5.0, self.stall_timeout_s / 4)
-        while not self.should_stop:
-            await self.sleep(interval_s)
-            waiting, position = self._observe()
-            if progress.is_stalled(surroundings_of(self.app).clock.monotonic_s(), position, waiting):
-                error = StalledError(
-                    f"{waiting} records are waiting and nothing moved for {self.stall_timeout_s:.0f} s "
-                    f"(positions: {position}); the worker ends and is to be started again"
-                )
-                log.error("worker_stalled", error=str(error))
-                end_soon()
-                await self.crash(error)
+    def run(self) -> None:
+        """Look at intervals, for as long as the process lives."""
+        pause = threading.Event()
+        while not pause.wait(min(5.0, self.stall_timeout_s / 4)):
+            try:
+                self.look()
+            except RuntimeError:
+                continue  # What is looked at changed meanwhile; the next look is soon.
 
-    def _observe(self) -> tuple[int, object]:
+    def look(self) -> None:
+        """End the process where something stands still."""
+        now_s = surroundings_of(self.app).clock.monotonic_s()
+        if self.app.should_stop:
+            self._stopping_since_s = self._stopping_since_s or now_s
+            if now_s - self._stopping_since_s > LEAVE_WITHIN_S:
+                self._exit(f"the worker was told to stop and has not after {LEAVE_WITHIN_S:.0f} s")
+            return
+        found = self.observe()
+        stalled = self._judge.stalled(now_s, found)
+        if stalled:
+            what = "; ".join(self._describe(name, *found[name]) for name in stalled)
+            self._end(f"{what}: nothing moved for {self.stall_timeout_s:.0f} s; the worker ends, to be started again")
+
+    def _describe(self, name: str, position: object, waiting: int) -> str:
+        tables = [
+            f"table {table.name} at {table.covered(topic, int(partition))}"
+            for topic, _, partition in [name.rstrip("]").rpartition("[")]
+            for table in self.app.tables.values()
+            if topic in getattr(table, "sources", ())
+        ]
+        return ", ".join([f"{name}: {waiting} records are waiting at {position}", *tables])
+
+    def _end(self, reason: str) -> None:
+        log.error("worker_stalled", error=reason)
+        self.app.loop.call_soon_threadsafe(fail, self.app, StalledError(reason))
+        # A loop that stands still itself will not run that.
+        threading.Event().wait(STOP_WITHIN_S)
+        self._exit(reason)
+
+    @staticmethod
+    def _exit(reason: str) -> None:
+        log.error("worker_ended_hard", reason=reason)
+        os._exit(FAILED)
+
+    def observe(self) -> Observation:
+        """What stands where, and what waits there; empty before the app has started."""
         app = self.app
         if app._consumer is None or not app._consumer.started:
-            return 0, None
-        recovery = app.tables.recovery
+            return {}
+        found: Observation = {"event loop": self._loop_turns()}
+        recovery, consumer = app.tables.recovery, app.consumer
         if recovery.in_recovery:
             # One at least: a recovery that has nothing left to read and does not end stands still, too.
             remaining = recovery.active_remaining_total()
-            return max(1, remaining), ("recovery", app.consumer_generation_id, remaining)
-        consumer = app.consumer
-        if consumer.sources_held and consumer.assignment():
-            return 1, ("sources held", app.consumer_generation_id)
-        waiting, positions = 0, []
+            found["recovery"] = (app.consumer_generation_id, remaining), max(1, remaining)
+        elif consumer.sources_held and consumer.assignment():
+            found["sources held"] = app.consumer_generation_id, 1
+        else:
+            found |= self._partitions(consumer)
+        return found
+
+    def _loop_turns(self) -> tuple[object, int]:
+        # One question is under way at a time: its answer is one turn more.
+        if not self._asked:
+            self._asked = True
+            self.app.loop.call_soon_threadsafe(self._turned)
+        return self._turns, 1
+
+    def _turned(self) -> None:
+        self._turns += 1
+        self._asked = False
+
+    def _partitions(self, consumer: Any) -> Observation:
+        found: Observation = {}
         for tp in sorted(consumer.assignment()):
-            if tp.topic in app.tables.changelog_topics:
-                continue
-            end = consumer.highwater(tp)
-            done = consumer.ledger.committable(tp)
-            if done is None:
-                done = consumer._committed_offset.get(tp) or 0
-            if end is not None and end > done:
-                waiting += end - done
-            positions.append((tp.topic, tp.partition, done))
-        return waiting, tuple(positions)
+            end = None if tp.topic in self.app.tables.changelog_topics else consumer.highwater(tp)
+            if end is not None:
+                done = consumer.ledger.committable(tp)
+                if done is None:
+                    done = consumer._committed_offset.get(tp) or 0
+                found[f"{tp.topic}[{tp.partition}]"] = done, max(end - done, 0)
+        return found

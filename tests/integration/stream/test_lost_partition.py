@@ -3,59 +3,42 @@
 import asyncio
 from types import SimpleNamespace
 
-import msgspec
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
-from app.stream import BatchedTable, PartitionView, RecordBatch, RecordBatchSchema
-from app.stream.application import batched_app
-from app.stream.dead_letters import DeadLetterWriter
+from app.stream import PartitionView, RecordBatch
 from app.stream.flushing import MAX_FLUSHES_UNDER_WAY
-from app.stream.partition import PartitionState
+from tests.integration.stream.owners import Count, owners
 
 FLUSHES = 3 * MAX_FLUSHES_UNDER_WAY
 
 
-def batch_of(topic: str) -> RecordBatch:
+def batch_of(topic: str, first: int) -> RecordBatch:
     """Good records with broken ones between them, so that one fold becomes many flushes."""
     records = [
         SimpleNamespace(
             offset=offset, key=b"K%d" % offset, value=b"1" if offset % 2 else b"bad", headers=(), timestamp=0
         )
-        for offset in range(2 * FLUSHES)
+        for offset in range(first, first + 2 * FLUSHES)
     ]
-    return RecordBatch(topic, 0, records, len(records), [])
+    return RecordBatch(topic, 0, records, first + len(records), position=first)
 
 
-def fold(view: PartitionView[int], batch: RecordBatch) -> None:
+def fold(view: PartitionView[Count], batch: RecordBatch) -> None:
     for key, value in zip(batch.keys, batch.values, strict=True):
-        view[str(key)] = int(value or b"")
+        view[str(key)] = Count(int(value or b""))
 
 
 async def test_a_fold_whose_partition_is_lost_meanwhile_returns(broker_url: str, unique: str) -> None:
     """It waited for room among flushes that nobody counted down any more, and the agent with it, for ever."""
-    names = [f"lost-{unique}.{what}" for what in ("source", "table", "dead")]
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker_url)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 1, 1) for name in names])
-    await admin.close()
-    app = batched_app(f"lost-{unique}", broker_url, partitions=1)
-    table = BatchedTable[int](
-        app, name="lost", changelog_topic=app.topic(names[1], schema=RecordBatchSchema()), sources=[names[0]],
-        encode=msgspec.json.encode, decode=msgspec.json.Decoder(int).decode,
-        dead_letters=DeadLetterWriter(app, names[2]),
-    )  # fmt: skip
-    app.finalize()
-    await app.producer.start()
-    try:
+    async with owners(broker_url, f"lost-{unique}", 1) as (owner,):
+        await owner.take()
         for lost in (False, True):
-            table.data.partitions[0] = PartitionState[int](0)
-            folding = asyncio.create_task(table.fold(batch_of(names[0]), fold))
+            first = owner.table.covered(owner.source, 0) or 0
+            folding = asyncio.create_task(owner.table.fold(batch_of(owner.source, first), fold))
             await asyncio.sleep(0)
             assert not folding.done(), "the fold waits for its flushes"
             if lost:
-                await table.on_rebalance(set(), set(), set())
+                await owner.table.on_rebalance(set(), set(), set())
             changes = await asyncio.wait_for(folding, 20)
             assert len(changes) == FLUSHES
-            await asyncio.wait_for(table.drain(), 20)
-    finally:
-        await app.producer.stop()
+            await asyncio.wait_for(owner.table.drain(), 20)
+
+        assert not owner.crashed

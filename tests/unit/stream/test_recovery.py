@@ -1,11 +1,13 @@
-"""A changelog read back is the table that was written, stale writers, compaction or not."""
+"""A changelog read back is the table that was written, compaction or not, or recovery ends with an error."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.stream import covers
-from app.stream.batches import RecordBatch
-from app.stream.covers import Covers
+from app.stream.batches import RecordBatch, Undecodable
+from app.stream.covers import Claim, Covers
+from app.stream.errors import SkippedRecordsError, UnreadableRowError
 from app.stream.partition import PartitionRecovery
 from tests.unit.stream.test_batches import Rec
 
@@ -21,8 +23,7 @@ def log_of(flushes: list[dict[str, int | None]], before: int = 0, start: int = 0
     for number, flush in enumerate(flushes):
         for index, (key, value) in enumerate(flush.items()):
             last = index == len(flush) - 1
-            at = before + number * 10
-            headers = (covers.encode(Covers(len(flush), {"s": at}, {"s": at + 10})),) if last else ()
+            headers = (covers.encode(Covers({"s": before + 10 * (number + 1)})),) if last else ()
             encoded = None if value is None else str(value).encode()
             records.append(Rec(start + len(records), 0, key.encode(), encoded, headers))
     return records
@@ -68,31 +69,65 @@ def test_compaction_does_not_change_what_is_read_back(
     assert state.covered == {"s": 10 * len(flushes)}
 
 
-@given(FLUSHES, FLUSHES)
-def test_a_stale_writers_flush_does_not_count(
-    flushes: list[dict[str, int | None]], stale: list[dict[str, int | None]]
-) -> None:
-    """A writer that lost the partition appends flushes from before: its rows are named as damaged."""
-    mine = log_of(flushes)
-    theirs = log_of(stale, before=0, start=len(mine))
-    recovery = recovered(mine + theirs, size=1000)
-    beyond = [flush for number, flush in enumerate(stale) if number * 10 >= 10 * len(flushes)]
+@given(FLUSHES, st.integers(1, 5))
+def test_it_is_told_when_compaction_may_forget_what_is_covered(flushes: list[dict[str, int | None]], size: int) -> None:
+    """The newest word stands at a tombstone, and those go after some time: it is to be said again."""
+    recovery = recovered(log_of(flushes), size)
+
+    assert recovery.covers_fade == (list(flushes[-1].values())[-1] is None)
+
+
+def test_a_claim_is_no_row_and_covers_nothing() -> None:
+    """Nor does it hide what was covered before it."""
+    records = log_of([{"a": 1}], before=500)
+    claim = covers.encode_claim(Claim("app", 3, 77))
+    records.append(Rec(1, 0, covers.CLAIM_KEY, None, (claim,)))
+    recovery = PartitionRecovery[int](0, claim_offset=1)
+    recovery.apply(RecordBatch("changelog", 0, records, 2))
     state = recovery.finish(int)
 
-    if not beyond:
-        assert state.rows == final(flushes)
-        assert state.covered == {"s": 10 * len(flushes)}
-        assert recovery.damaged == {key.encode() for flush in stale for key in flush}
+    assert state.rows == {"a": 1}
+    assert state.covered == {"s": 510}
+    assert state.next_changelog_offset == 2
+    assert covers.decode_claim(records[-1].headers) == Claim("app", 3, 77)
 
 
-def test_a_restarted_source_starts_the_offsets_afresh() -> None:
-    """A source topic that was made anew counts from its beginning, and nothing of it is stale."""
-    records = log_of([{"a": 1}], before=500)
-    again = Covers(1, {"s": 510}, {"s": 10}, restart=True)
-    records.append(Rec(1, 0, b"b", b"2", (covers.encode(again),)))
-    records.append(Rec(2, 0, b"c", b"3", (covers.encode(Covers(1, {"s": 10}, {"s": 20})),)))
-    recovery = recovered(records, size=1000)
+def test_rows_do_not_count_before_the_claim_is_read() -> None:
+    """Whatever let the recovery end early: an answer without them would be wrong."""
+    recovery = PartitionRecovery[int](0, claim_offset=5)
+    with pytest.raises(SkippedRecordsError, match="expected to read up to the claim at 5, was at None"):
+        recovery.finish(int)
+    recovery.apply(RecordBatch("changelog", 0, log_of([{"a": 1}]), 1))
+    with pytest.raises(SkippedRecordsError, match="was at 1"):
+        recovery.finish(int)
 
-    assert recovery.finish(int).rows == {"a": 1, "b": 2, "c": 3}
-    assert recovery.covered == {"s": 20}
-    assert not recovery.damaged
+
+def test_a_damaged_record_batch_ends_the_recovery() -> None:
+    """It was left out, with its rows and what they covered."""
+    batch = RecordBatch("changelog", 0, log_of([{"a": 1}]), 9, [Undecodable(3, 9, "the checksum does not match")])
+    with pytest.raises(UnreadableRowError, match=r"changelog\[0\]: the records 3 to 8 .* checksum"):
+        PartitionRecovery[int](0).apply(batch)
+
+
+def test_records_that_were_never_delivered_end_the_recovery() -> None:
+    """Reading back goes on where it stood."""
+    recovery = recovered(log_of([{"a": 1}]))
+    with pytest.raises(SkippedRecordsError, match="read back from 7, expected 1"):
+        recovery.apply(RecordBatch("changelog", 0, [], 9, position=7))
+
+
+def test_a_header_that_cannot_be_read_ends_the_recovery() -> None:
+    """Taken for none, offsets from before it would count."""
+    record = Rec(4, 0, b"a", b"1", ((covers.COVERS_HEADER, b"{"),))
+    with pytest.raises(UnreadableRowError, match=r"changelog\[0\]@4"):
+        PartitionRecovery[int](0).apply(RecordBatch("changelog", 0, [record], 5))
+
+
+def test_the_state_of_an_earlier_version_is_read() -> None:
+    """Its flushes said more of themselves, and nothing of ids."""
+    header = (covers.COVERS_HEADER, b'{"n":1,"from":{"s":3},"to":{"s":4},"restart":true}')
+    recovery = PartitionRecovery[int](0)
+    recovery.apply(RecordBatch("changelog", 0, [Rec(0, 0, b"a", b"1", (header,))], 1))
+
+    assert recovery.finish(int).covered == {"s": 4}
+    assert recovery.finish(int).ids == {}

@@ -1,11 +1,13 @@
 """When a worker counts as standing still."""
 
 from types import SimpleNamespace
+from typing import Any
 
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.stream.watchdog import Progress, Watchdog
+from app.stream.watchdog import Judge, Progress, Watchdog
 
 observations = st.lists(
     st.tuples(st.floats(0.1, 30.0), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=30
@@ -28,28 +30,62 @@ def test_stalled_is_waiting_without_moving_for_the_whole_time(found: list[tuple[
         assert progress.is_stalled(now_s, position, waiting) == (expected_s >= 20.0)
 
 
-def observed(app: object) -> tuple[int, object]:
-    return Watchdog(app, stall_timeout_s=1.0)._observe()
+def app_with(**consumer: Any) -> Any:
+    """A started app; its loop answers at once."""
+    loop = SimpleNamespace(call_soon_threadsafe=lambda function, *_: function())
+    found = SimpleNamespace(started=True, sources_held=False, assignment=set, _committed_offset={}, **consumer)
+    tables = SimpleNamespace(recovery=SimpleNamespace(in_recovery=False), changelog_topics={"changelog"})
+    return SimpleNamespace(_consumer=found, consumer=found, consumer_generation_id=3, tables=tables, loop=loop)
+
+
+def observed(app: object) -> dict[str, tuple[object, int]]:
+    found = Watchdog(app, stall_timeout_s=1.0).observe()
+    found.pop("event loop", None)
+    return found
 
 
 def test_a_recovery_is_watched_by_what_is_left_of_it() -> None:
     """A recovery that waits for a record that never comes leaves the same number for ever."""
-    recovery = SimpleNamespace(in_recovery=True, active_remaining_total=lambda: 17)
-    consumer = SimpleNamespace(started=True)
-    app = SimpleNamespace(_consumer=consumer, consumer_generation_id=3, tables=SimpleNamespace(recovery=recovery))
-    assert observed(app) == (17, ("recovery", 3, 17))
-    recovery.active_remaining_total = lambda: 0
-    assert observed(app) == (1, ("recovery", 3, 0)), "nothing left to read, and yet it does not end"
+    app = app_with()
+    app.tables.recovery = SimpleNamespace(in_recovery=True, active_remaining_total=lambda: 17)
+    assert observed(app) == {"recovery": ((3, 17), 17)}
+    app.tables.recovery.active_remaining_total = lambda: 0
+    assert observed(app) == {"recovery": ((3, 0), 1)}, "nothing left to read, and yet it does not end"
 
 
 def test_sources_that_are_held_for_ever_are_noticed() -> None:
     """Nothing is read then, so that no offset tells that something waits."""
-    consumer = SimpleNamespace(started=True, sources_held=True, assignment=lambda: {("t", 0)})
-    tables = SimpleNamespace(recovery=SimpleNamespace(in_recovery=False))
-    app = SimpleNamespace(_consumer=consumer, consumer=consumer, consumer_generation_id=3, tables=tables)
-    assert observed(app) == (1, ("sources held", 3))
+    app = app_with()
+    app.consumer.sources_held, app.consumer.assignment = True, lambda: {TP("t", 0)}
+    assert observed(app) == {"sources held": (3, 1)}
 
 
 def test_an_app_that_has_not_started_has_nothing_waiting() -> None:
-    assert observed(SimpleNamespace(_consumer=None)) == (0, None)
-    assert observed(SimpleNamespace(_consumer=SimpleNamespace(started=False))) == (0, None)
+    assert observed(SimpleNamespace(_consumer=None)) == {}
+    assert observed(SimpleNamespace(_consumer=SimpleNamespace(started=False))) == {}
+
+
+def test_a_partition_that_stands_still_is_seen_beside_one_that_moves() -> None:
+    """Each is judged by itself; changelogs are read at recoveries only."""
+    done = {TP("t", 0): 5, TP("t", 1): 5}
+    app = app_with(highwater=lambda tp: 10, ledger=SimpleNamespace(committable=done.get))
+    app.consumer.assignment = lambda: {*done, TP("changelog", 0)}
+    assert observed(app) == {"t[0]": (5, 5), "t[1]": (5, 5)}
+    judge = Judge(10.0)
+    assert judge.stalled(0.0, observed(app)) == []
+    done[TP("t", 0)] = 6
+    assert judge.stalled(11.0, observed(app)) == ["t[1]"]
+
+
+def test_an_event_loop_that_does_not_turn_is_noticed() -> None:
+    """Something that never returns holds up all else, whatever offsets say."""
+    app = app_with()
+    app.loop.call_soon_threadsafe = lambda *_: None
+    watchdog, judge = Watchdog(app, stall_timeout_s=1.0), Judge(10.0)
+    assert judge.stalled(0.0, watchdog.observe()) == []
+    assert judge.stalled(11.0, watchdog.observe()) == ["event loop"]
+
+
+def test_a_loop_that_turns_is_none() -> None:
+    watchdog, judge = Watchdog(app_with(), stall_timeout_s=1.0), Judge(10.0)
+    assert [judge.stalled(now_s, watchdog.observe()) for now_s in (0.0, 11.0, 22.0)] == [[], [], []]
