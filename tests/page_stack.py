@@ -1,6 +1,8 @@
 """The built page in a real Chromium on a gateway of its own; what the page shows is written to the real topics."""
 
 import asyncio
+import fcntl
+import os
 import random
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -170,9 +172,14 @@ async def shot(page: Page, name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def built_page() -> None:
-    """The page is built of the present sources."""
-    build_page()
+def built_page(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The page is built of the present sources: by the first process that wants it, the others wait."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "page.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build_page()
 
 
 @pytest.fixture(scope="session")

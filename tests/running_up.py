@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -18,14 +18,23 @@ from tests.eventually import eventually
 PARTITIONS = 2
 
 
+class Ports(NamedTuple):
+    """The ports of one `up`."""
+
+    http: int
+    redis: int
+    control: int
+    simulator: int
+    kafka: int
+
+
 class RunningUp:
     """A `tapereader up` in a process of its own, with `--source none` unless told otherwise."""
 
-    def __init__(self, data_dir: Path, source: str = "none", *arguments: str) -> None:
+    def __init__(self, data_dir: Path, source: str = "none", *arguments: str, ports: "Ports | None" = None) -> None:
         self.data_dir, self.arguments = data_dir, ("--source", source, *arguments)
-        self.http_port, self.redis_port = free_port(), free_port()
-        self.control_port, self.simulator_port = free_port(), free_port()
-        self.kafka_port = free_port(side_by_side=2)
+        self.ports = ports or Ports(free_port(), free_port(), free_port(), free_port(), free_port(side_by_side=2))
+        self.http_port, self.redis_port, self.control_port, self.simulator_port, self.kafka_port = self.ports
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> "RunningUp":
@@ -76,9 +85,11 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @asynccontextmanager
-async def running(data_dir: Path, source: str = "none", *arguments: str) -> AsyncIterator[RunningUp]:
+async def running(
+    data_dir: Path, source: str = "none", *arguments: str, ports: Ports | None = None
+) -> AsyncIterator[RunningUp]:
     """An `up` that is ready; nothing of it is left afterwards."""
-    up = RunningUp(data_dir, source, *arguments).start()
+    up = RunningUp(data_dir, source, *arguments, ports=ports).start()
     family: list[psutil.Process] = []
     try:
         await eventually(up.state, timeout_s=100)

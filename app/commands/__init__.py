@@ -2,12 +2,15 @@
 
 import json
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -129,13 +132,21 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
-    from app.local.state import read_state, readiness
+    from app.local.state import last_end, read_state, readiness
 
     with errors():
         settings = Settings.load(data_dir=data_dir)
         state = read_state(settings.data_dir)
         if state is None:
-            err.print(f"nothing runs on {settings.data_dir.resolve()}; start it by `tapereader up`")
+            end = last_end(settings.data_dir)
+            if as_json:
+                sys.stdout.write(json.dumps({"running": False, "last_end": end}) + "\n")
+            else:
+                err.print(
+                    f"nothing runs on {settings.data_dir.resolve()}; start it by `tapereader up`", highlight=False
+                )
+                if end is not None:
+                    err.print(escape(end), highlight=False, soft_wrap=True)
             raise typer.Exit(3)
         if as_json:
             sys.stdout.write(json.dumps(state, indent=1) + "\n")
@@ -144,13 +155,21 @@ def status(
         for name, value in state.items():
             if name == "processes":
                 for process in value:
-                    state_text = readiness(process) if process["alive"] else "ended"
-                    table.add_row(
-                        process["name"], f"{state_text}, pid {process['pid']}, {process['restarts']} restarts"
-                    )
+                    table.add_row(process["name"], Text(_told(process, readiness)))
             elif name not in ("ends", "started_at"):
                 table.add_row(name.replace("_", " "), "-" if value is None else str(value))
         out.print(table)
+
+
+def _told(process: dict[str, Any], readiness: Callable[[dict[str, Any]], str]) -> str:
+    """A process in one line: what it says of itself, and why it ended the last time."""
+    parts = [readiness(process) if process["alive"] else "ended"]
+    if process["pid"] is not None:
+        parts.append(f"pid {process['pid']}")
+    parts.append(f"{process['restarts']} restart{'' if process['restarts'] == 1 else 's'}")
+    if process.get("reason"):
+        parts.append(f"ended the last time: {process['reason']}")
+    return ", ".join(parts)
 
 
 @cli.command()

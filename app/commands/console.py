@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.errors import StartupError, TapereaderError
+from app.observability.printable import printable
 from app.settings import Settings
 
 out, err = Console(), Console(stderr=True)
@@ -22,12 +23,13 @@ KafkaPort = Annotated[int | None, typer.Option(help="Port of the Kafka that `up`
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """One clear sentence and exit code 1 instead of a traceback, for what is known to go wrong."""
+    """One clear sentence and an exit code instead of a traceback, for what is known to go wrong."""
     try:
         yield
     except (TapereaderError, OSError) as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+        text = escape(printable(str(error), keep="\n"))
+        err.print(f"[red]error:[/] {text}", highlight=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code if isinstance(error, TapereaderError) else 1) from None
 
 
 def configured(**given: Any) -> Settings:

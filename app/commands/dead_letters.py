@@ -12,11 +12,14 @@ import typer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from app.errors import TapereaderError
 from app.kafka import topics
 from app.kafka.access import Brokers, KafkaAccess
+from app.observability.printable import printable
 from app.settings import Settings
 from app.stream.dead_letters import DeadLetter
 
@@ -103,7 +106,9 @@ def list_letters(topic: OfTopic = None, kafka_port: KafkaPort = None) -> None:
         table = Table("place", "key", "reason", box=None, header_style="bold")
         async for key, letter in read_letters(KafkaAccess.of(settings)):
             if topic in (None, letter.topic):
-                table.add_row(place_of(letter), (key or b"").decode(errors="replace"), letter.reason)
+                shown = (place_of(letter), (key or b"").decode(errors="replace"), letter.reason)
+                # As text: what is in a dead letter is neither markup nor for the terminal.
+                table.add_row(*(Text(printable(each)) for each in shown))
         out.print(table if table.row_count else "no dead letters")
 
     _run(job, kafka_port)
@@ -155,5 +160,6 @@ def _run(job: Callable[[Settings], Coroutine[Any, Any, None]], kafka_port: int |
     try:
         asyncio.run(job(Settings.load(kafka_port=kafka_port)))
     except (TapereaderError, KafkaError, OSError) as error:
-        err.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True, markup=True)
+        text = escape(printable(str(error), keep="\n"))
+        err.print(f"[red]error:[/] {text}", highlight=False, soft_wrap=True, markup=True)
         raise typer.Exit(1) from None

@@ -18,6 +18,7 @@ from rich.text import Text
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.errors import TapereaderError
+from app.observability.printable import printable
 from app.settings import Settings
 
 #: The protocol's back-off (docs/protocol.md), and the code from which a client does not come back.
@@ -169,7 +170,8 @@ def screen(asked: Wish, shown: Mapping[str, Any], note: list[str]) -> Group:
     if not rows:
         return Group(foot)
     if not all(isinstance(row, dict) and "symbol" in row for row in rows):
-        return Group(*(JSON(json.dumps(data)) for data in shown.values()), foot)
+        # As ASCII: a JSON text may hold the control characters of Latin-1 as they are.
+        return Group(*(JSON(json.dumps(data), ensure_ascii=True) for data in shown.values()), foot)
     names = columns(rows[0], asked.options.get("fields"))
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in names:
@@ -193,7 +195,7 @@ def cell(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
+        return printable(str(value))
     return f"{value:,.0f}" if abs(value) >= 10_000 or value == int(value) else f"{value:,.2f}"
 
 

@@ -20,6 +20,7 @@ from app.market.calendar import TradingCalendar
 from app.market.feed_state import KEY
 from app.observability import meters, metrics
 from app.observability.operations import Operations
+from app.observability.running import Failure
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class Gateway:
         self.failure: Exception | None = None
         self.reader = TableReader(access, self.view, topics, self._deliver, self.fail)
         self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024, self.fail)
+        self._platform = Failure(settings.data_dir)
         self._calendar = TradingCalendar.new_york()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
         register(self.operations.meters, self.hub, self.view, self.reader.read)
@@ -82,7 +84,10 @@ class Gateway:
         """Why the gateway is not ready; empty: it is."""
         if self.failure is not None:
             return [f"the gateway is ending: {self.failure!r}"]
-        return ["the gateway is shutting down"] if self.hub.closing else self.reader.reasons()
+        if self.hub.closing:
+            return ["the gateway is shutting down"]
+        ending = self._platform.reason()
+        return [*([] if ending is None else [ending]), *self.reader.reasons()]
 
     def health(self) -> dict[str, Any]:
         """Counts and ages, for people and probes."""
@@ -120,6 +125,7 @@ class Gateway:
             "time_ms": clock.wall_ns() // 1_000_000,
             "ready": not self.reasons(),
             "reasons": self.reasons(),
+            "failure": self._platform.reason(),
             "session": "closed" if session is None and event_ms is not None else session,
             "symbols": self.view.count(QUOTES),
             "feed": None if known is None or known.value is None else msgspec.json.decode(known.value),

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from app.errors import StartupError
-from app.local.kept import alone, keep, kept_dir
+from app.local.files import write_whole
+from app.local.kept import alone, kept_dir
 
 KAFKA_COORDINATE = "org.apache.kafka:kafka_2.13:4.1.0"
 
@@ -37,7 +38,7 @@ def jars() -> list[Path]:
             with alone(listing):
                 # Another process may have been resolving them while this one waited.
                 found = listed() or _resolved()
-                keep(listing, json.dumps([str(jar) for jar in found]).encode())
+                write_whole(listing, json.dumps([str(jar) for jar in found]).encode())
     except OSError:
         # Nothing can be kept here, as on a read-only disk.
         return _resolved()

@@ -17,7 +17,7 @@ from app import clock
 from app.errors import StartupError
 from app.kafka.topics import MAX_MESSAGE_BYTES
 from app.local import java
-from app.local.kept import keep
+from app.local.files import private_directory, write_whole
 from app.local.processes import ManagedProcess
 
 #: The broker that `up` starts serves one machine: 1 GB is enough for 200,000 records/s here.
@@ -111,18 +111,13 @@ class LocalKafka:
         """
         log_dir = self.data_dir / "data"
         properties, logging = self.data_dir / "server.properties", self.data_dir / "log4j2.properties"
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        logging.write_text(_LOGGING, encoding="utf-8")
-        properties.write_text(
-            _PROPERTIES.format(
-                port=self.port,
-                controller_port=self.controller_port,
-                data_dir=log_dir,
-                message_bytes=MAX_MESSAGE_BYTES,
-            )
-            + "".join(f"{name}={value}\n" for name, value in self.properties.items()),
-            encoding="utf-8",
+        private_directory(self.data_dir)
+        write_whole(logging, _LOGGING.encode())
+        text = _PROPERTIES.format(
+            port=self.port, controller_port=self.controller_port, data_dir=log_dir, message_bytes=MAX_MESSAGE_BYTES
         )
+        text += "".join(f"{name}={value}\n" for name, value in self.properties.items())
+        write_whole(properties, text.encode())
         tail = ["-cp", os.pathsep.join(map(str, java.jars())), f"-Dlog4j2.configurationFile={logging.as_uri()}"]
         # Its own hook would lose what Kafka says while it ends.
         tail.append("-Dlog4j.shutdownHookEnabled=false")
@@ -140,7 +135,7 @@ class LocalKafka:
         elif not _format_as_before(log_dir, self.cluster_id):
             self._format_by_tool(command, properties)
             with contextlib.suppress(OSError):
-                keep(java.kept() / _CHECKPOINT, (log_dir / _CHECKPOINT).read_bytes())
+                write_whole(java.kept() / _CHECKPOINT, (log_dir / _CHECKPOINT).read_bytes())
 
     def _format_by_tool(self, command: list[str], properties: Path) -> None:
         # With `=`: an id may begin with a dash, which would be taken for an option.
@@ -208,6 +203,6 @@ def _format_as_before(log_dir: Path, cluster_id: str) -> bool:
         return False
     log_dir.mkdir(parents=True)
     meta = {"cluster.id": cluster_id, "directory.id": new_cluster_id(), "node.id": "1", "version": "1"}
-    keep(log_dir / _META, "".join(f"{name}={value}\n" for name, value in meta.items()).encode())
-    keep(log_dir / _CHECKPOINT, checkpoint)
+    write_whole(log_dir / _META, "".join(f"{name}={value}\n" for name, value in meta.items()).encode())
+    write_whole(log_dir / _CHECKPOINT, checkpoint)
     return True

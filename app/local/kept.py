@@ -26,10 +26,3 @@ def alone(path: Path) -> Iterator[None]:
     with path.with_name(f".{path.name}.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def keep(path: Path, content: bytes) -> None:
-    """Write a file that others read: they see the old content or the new one, never a part."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)

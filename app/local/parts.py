@@ -19,21 +19,24 @@ class Parts:
 
     def __init__(self, settings: Settings, data_dir: Path) -> None:
         self.urls: dict[str, str] = {}
-        self._data_dir = data_dir
+        self._data_dir, self._given = data_dir, settings
+        self._secret = settings.gateway_session_secret or SecretStr(secrets.token_hex(32))
+        self._settings = settings
+
+    def processes(self) -> list[ManagedProcess]:
+        """All of them, none started; Redis was prepared before, whose password they are given."""
+        settings, data_dir = self._given, self._data_dir
         self._settings = settings.model_copy(
             update={
                 "data_dir": data_dir,
                 "kafka_bootstrap_servers": settings.bootstrap_servers,
-                "redis_url": settings.redis_address,
+                "redis_url": settings.model_copy(update={"data_dir": data_dir}).redis_address,
                 # One for all gateways: a session is good at each of them.
-                "gateway_session_secret": settings.gateway_session_secret or SecretStr(secrets.token_hex(32)),
+                "gateway_session_secret": self._secret,
                 "simulator_clock_file": settings.simulator_clock_file or data_dir / "simulator-clock",
                 "kafka_wait_s": max(settings.kafka_wait_s, START_TIMEOUT_S),
             }
         )
-
-    def processes(self) -> list[ManagedProcess]:
-        """All of them, none started."""
         return [self._process(name, command) for name, command in self._commands()]
 
     def _commands(self) -> list[tuple[str, str]]:

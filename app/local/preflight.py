@@ -1,12 +1,13 @@
 """What can be known to fail before anything is started, each as one clear sentence."""
 
 import errno
+import os
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 from app.errors import StartupError
-from app.local.state import read_state
 from app.names import check_names
 from app.settings import Settings, Source
 
@@ -15,29 +16,23 @@ LEAST_FREE_BYTES = 500 * 1024 * 1024
 
 
 def check(settings: Settings) -> None:
-    """Raise `StartupError` for what would make a part fail: names, key, directory, disk, ports."""
+    """Raise `StartupError` for what would make a part fail: names, key, directory, disk."""
     data_dir = settings.data_dir.resolve()
     check_names()
     if settings.source is Source.MASSIVE and not settings.api_key():
         raise StartupError("the source is massive and MASSIVE_API_KEY is not set; set it, or use --source simulator")
     check_directory(data_dir)
     check_disk(data_dir)
-    running = read_state(data_dir)
-    if running is not None:
-        raise StartupError(
-            f"`tapereader up` runs already on {data_dir} (process {running['pid']}); "
-            "stop it by `tapereader down`, or choose another --data-dir"
-        )
-    check_ports(settings)
 
 
 def check_directory(data_dir: Path) -> None:
-    """Raise `StartupError` where the data directory cannot be written."""
+    """Raise `StartupError` where the data directory cannot be written, or is another user's."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        probe = data_dir / ".writable"
-        probe.write_bytes(b"x")
-        probe.unlink()
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if data_dir.stat().st_uid not in (os.geteuid(), 0):
+            raise StartupError(f"the data directory {data_dir} belongs to another user; choose another by --data-dir")
+        with tempfile.TemporaryFile(dir=data_dir) as probe:
+            probe.write(b"x")
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StartupError(f"the disk of {data_dir} is full; free some, or choose another by --data-dir") from error

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,19 @@ import psutil
 
 from app import clock
 from app.errors import StartupError
+from app.local.files import write_whole
 from app.observability.running import STATE_FILE, read_state
 
-__all__ = ["STATE_FILE", "down", "read_state", "readiness", "remove_state", "write_state"]
+__all__ = ["STATE_FILE", "down", "last_end", "read_state", "readiness", "remove_state", "write_state"]
+
+#: What an `up` that failed leaves behind.
+END_FILE = "last-end.json"
 
 
 def write_state(data_dir: Path, state: dict[str, Any]) -> None:
     """Write the state of this process; readers see the old or the new one, never a part."""
-    path = data_dir / STATE_FILE
-    draft = path.with_suffix(".tmp")
     owner = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
-    draft.write_text(json.dumps(owner | state, indent=1), encoding="utf-8")
-    draft.replace(path)
+    write_whole(data_dir / STATE_FILE, json.dumps(owner | state, indent=1).encode())
 
 
 def readiness(process: dict[str, Any]) -> str:
@@ -41,11 +43,29 @@ def readiness(process: dict[str, Any]) -> str:
     return f"running, not ready: {'; '.join(reasons)}" if reasons else "ready"
 
 
-def remove_state(data_dir: Path) -> None:
-    """Remove the state that this process wrote; another's stays."""
+def remove_state(data_dir: Path, failure: str | None = None) -> None:
+    """Remove the state that this process wrote; another's stays. A failure is kept for `last_end`."""
     state = read_state(data_dir)
     if state is not None and state["pid"] == os.getpid():
         (data_dir / STATE_FILE).unlink(missing_ok=True)
+        if failure is None:
+            (data_dir / END_FILE).unlink(missing_ok=True)
+        else:
+            with contextlib.suppress(OSError):
+                write_whole(data_dir / END_FILE, json.dumps({"at": clock.wall_s(), "reason": failure}).encode())
+
+
+def last_end(data_dir: Path) -> str | None:
+    """Why the last `up` of this directory ended; None where it was told to, or there was none."""
+    try:
+        ended = json.loads((data_dir / END_FILE).read_text(encoding="utf-8"))
+        at = datetime.fromtimestamp(ended["at"]).astimezone()
+        return f"the last one ended {at:%Y-%m-%d %H:%M:%S}: {ended['reason']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    if (data_dir / STATE_FILE).exists() and read_state(data_dir) is None:
+        return "the last one was killed, or the machine went down: it took no leave"
+    return None
 
 
 def down(data_dir: Path, timeout_s: float = 90.0) -> bool:

@@ -17,9 +17,11 @@ from app import clock
 from app.errors import StartupError
 from app.kafka import topics
 from app.local import java
+from app.local.claim import claim
+from app.local.files import private_directory
 from app.local.kafka import LocalKafka
 from app.local.parts import START_TIMEOUT_S, Parts
-from app.local.preflight import check
+from app.local.preflight import check, check_ports
 from app.local.processes import ManagedProcess, Reaper
 from app.local.redis import LocalRedis
 from app.local.screen import Screen
@@ -38,6 +40,9 @@ CORES_FOR_ALL_AT_ONCE = 4
 #: A part that died this often while everything starts will not start.
 START_ATTEMPTS = 3
 
+#: An open page has asked for the status within this time.
+PAGES_ASK_S = 2.5
+
 #: With less free, a part that ended most likely ended for want of room.
 FULL_DISK_BYTES = 20 * 1024 * 1024
 
@@ -53,6 +58,8 @@ class Up:
         self.processes: list[ManagedProcess] = []
         self.parts = Parts(settings, self.data_dir)
         self.stopping = asyncio.Event()
+        self._failure: str | None = None
+        self._lock: int | None = None
 
     @property
     def address(self) -> str:
@@ -69,6 +76,9 @@ class Up:
         others wait for their topics themselves.
         """
         check(self.settings)
+        self._lock = self.reaper.holds = await asyncio.to_thread(claim, self.data_dir)
+        check_ports(self.settings)
+        private_directory(self.data_dir / "logs")
         self._write_state()
         kafka = await self._start_kafka() if self.settings.kafka_bootstrap_servers is None else None
         redis = self._start_redis() if self.settings.redis_url is None else None
@@ -178,7 +188,10 @@ class Up:
                 self._watch()
                 failed = next((process for process in self.processes if process.restarts >= START_ATTEMPTS), None)
                 if failed is not None:
-                    raise StartupError(f"{failed.name} does not start; its log ends:\n{failed.last_lines()}")
+                    raise StartupError(
+                        f"{failed.name} does not start: it ended {failed.restarts} times, the last time with "
+                        f"{failed.ending}; see {failed.log_path}"
+                    )
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(f"{self.address}readyz")).status_code == 200:
                         self.screen.done("gateway", f"answers on port {self.settings.http_port}")
@@ -192,6 +205,8 @@ class Up:
 
     async def run(self) -> None:
         """Start, show, keep running, and stop everything at the end, however it ends."""
+        # What this process and its parts write is its user's alone.
+        os.umask(0o077)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stopping.set)
@@ -205,6 +220,10 @@ class Up:
                 if self.settings.browser and self.screen.is_terminal:
                     await asyncio.to_thread(webbrowser.open, self.address)
                 await self._keep_running()
+        except StartupError as error:
+            self._failure = str(error)
+            await self._tell_pages()
+            raise
         finally:
             for task in (starting, stopping):
                 task.cancel()
@@ -212,8 +231,11 @@ class Up:
             self.stop()
 
     def _watch(self) -> None:
+        """Start again what died. Raises `StartupError` for what would die again the same way."""
         for process in self.processes:
             process.watch(self._warn)
+            if process.ended_for_good:
+                raise StartupError(f"{process.name} ended for good: {process.last_reason or process.ending}")
 
     def _warn(self, what: str) -> None:
         self.screen.warn(what)
@@ -241,17 +263,30 @@ class Up:
         finally:
             await observer.close()
 
+    async def _tell_pages(self) -> None:
+        """Let the open pages read why this ends: they ask every two seconds."""
+        self._write_state()
+        if any(process.name.startswith("gateway") and process.alive for process in self.processes):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), PAGES_ASK_S)
+
     def _write_state(self, observation: "Observation | None" = None) -> None:
+        if self._lock is None:
+            # The directory is not ours, and its state is another's.
+            return
         state = {
             "address": self.address,
             "kafka": self.settings.bootstrap_servers,
             "ready": observation is not None,
+            "failure": self._failure,
             "processes": [
                 {
                     "name": process.name,
                     "pid": process.pid,
+                    "started_at": process.started_at,
                     "alive": process.alive,
                     "restarts": process.restarts,
+                    "reason": process.last_reason,
                     "url": self.parts.urls.get(process.name),
                 }
                 for process in self.processes
@@ -272,4 +307,7 @@ class Up:
                 process.stop()
         self.processes.clear()
         self.reaper.close()
-        remove_state(self.data_dir)
+        remove_state(self.data_dir, self._failure)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

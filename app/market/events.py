@@ -5,7 +5,12 @@ US dollars, sizes and volumes shares, times Unix epoch milliseconds unless the n
 Source: Massive's WebSocket documentation for stocks.
 """
 
+from math import inf
+
 from msgspec import Struct, field
+
+#: A number of shares with its fractions, as a decimal string on the wire.
+Decimal = str | float
 
 
 class Aggregate(Struct, frozen=True, tag_field="ev", tag="A", gc=False):
@@ -24,6 +29,9 @@ class Aggregate(Struct, frozen=True, tag_field="ev", tag="A", gc=False):
     average_size: float | None = field(default=None, name="z")
     start_timestamp: int | None = field(default=None, name="s")
     end_timestamp: int | None = field(default=None, name="e")
+    decimal_volume: Decimal | None = field(default=None, name="dv")
+    decimal_accumulated_volume: Decimal | None = field(default=None, name="dav")
+    otc: bool | None = None
 
 
 class MinuteAggregate(Aggregate, frozen=True, tag_field="ev", tag="AM", gc=False):
@@ -31,7 +39,10 @@ class MinuteAggregate(Aggregate, frozen=True, tag_field="ev", tag="AM", gc=False
 
 
 class Trade(Struct, frozen=True, tag_field="ev", tag="T", gc=False):
-    """A print (`T`)."""
+    """A print (`T`).
+
+    `size` is the whole part of a print's shares, 0 of one below a share; `decimal_size` has all of it.
+    """
 
     symbol: str | None = field(default=None, name="sym")
     exchange: int | None = field(default=None, name="x")
@@ -44,6 +55,8 @@ class Trade(Struct, frozen=True, tag_field="ev", tag="T", gc=False):
     sequence_number: int | None = field(default=None, name="q")
     trf_id: int | None = field(default=None, name="trfi")
     trf_timestamp: int | None = field(default=None, name="trft")
+    decimal_size: Decimal | None = field(default=None, name="ds")
+    participant_timestamp: int | None = field(default=None, name="pt")
 
 
 class Quote(Struct, frozen=True, tag_field="ev", tag="Q", gc=False):
@@ -102,6 +115,23 @@ class Reference(Struct, frozen=True, gc=False):
     free_float: float | None = None
     split: str | None = None
     unsettled: tuple[str, ...] = ()
+
+
+def exact_shares(decimal: Decimal | None, whole: float | None) -> float | None:
+    """Shares with their fractions where the wire has them, else the whole part; None: neither.
+
+    Raises `ValueError`: the decimal is no number of shares.
+    """
+    if decimal is None:
+        return whole
+    try:
+        shares = float(decimal)
+    except ValueError:
+        shares = -1.0
+    # Not a number is in no order with others.
+    if not 0.0 <= shares < inf:
+        raise ValueError(f"expected a number of shares as a decimal, was {decimal!r}")
+    return shares
 
 
 def epoch_ms(stamp: int) -> int:

@@ -1,15 +1,17 @@
 """One symbol's last trades in a numpy ring that grows with use."""
 
 from collections.abc import Iterator
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from app.market.events import Trade
-from app.market.trade_pace import Pace
+from app.market.events import Trade, exact_shares
+from app.market.trade_conditions import Counts
+from app.market.trade_pace import MINUTE_MS, Pace
 from app.market.trade_sides import Side
 
 WINDOW_TRADES = 1000
@@ -29,12 +31,16 @@ _NUMBERS = np.dtype(
         ("tape", "i4"),
         ("trf_id", "i4"),
         ("side", "i1"),
+        ("counts", "i1"),
     ]
 )
 
 
 class Kept(Struct, frozen=True, array_like=True, gc=False):
-    """A trade of a window as its changelog holds it; what was missing is 0 or empty."""
+    """A trade of a window as its changelog holds it; what was missing is 0 or empty.
+
+    `side` and `counts` are what was found when the trade came in.
+    """
 
     price: float
     size: float
@@ -47,13 +53,20 @@ class Kept(Struct, frozen=True, array_like=True, gc=False):
     id: str
     conditions: tuple[int, ...]
     side: int = Side.UNKNOWN
+    counts: int = Counts.ALL
 
 
-def kept(trade: Trade, side: int) -> Kept:
-    """A trade as a window keeps it."""
+#: Of a trade's fields those before and after the texts are numbers.
+_numbers_of, _texts_of = itemgetter(0, 1, 2, 3, 4, 5, 6, 7, 10, 11), itemgetter(8, 9)
+_VOLUME: Final = Counts.VOLUME
+
+
+def kept(trade: Trade, conditions: tuple[int, ...], side: int, counts: int) -> Kept:
+    """A trade as a window keeps it. Raises `ValueError`: its decimal size is none."""
+    decimal = trade.decimal_size
     return Kept(
         trade.price or 0.0,
-        trade.size or 0.0,
+        (trade.size or 0.0) if decimal is None else exact_shares(decimal, None) or 0.0,
         trade.timestamp or 0,
         trade.sequence_number or 0,
         trade.trf_timestamp or 0,
@@ -61,8 +74,9 @@ def kept(trade: Trade, side: int) -> Kept:
         trade.tape or 0,
         trade.trf_id or 0,
         trade.id or "",
-        tuple(trade.conditions or ()),
+        conditions,
         side,
+        counts,
     )
 
 
@@ -92,10 +106,17 @@ class Ring:
 
     def extend(self, trades: list[Kept]) -> None:
         """Append trades that are known to be new."""
-        add = self.pace.add
+        pace = self.pace
+        minute_ends_ms = (pace.minute + 1) * MINUTE_MS
         for trade in trades:
             at_ms, sequence = trade.timestamp, trade.sequence_number
-            add(at_ms)
+            if trade.counts & _VOLUME:
+                # Most trades are of the running minute: counting them here costs a third of a call.
+                if at_ms < minute_ends_ms:
+                    pace.count += 1
+                else:
+                    pace.add(at_ms)
+                    minute_ends_ms = (pace.minute + 1) * MINUTE_MS
             if at_ms > self.last_ms:
                 self.last_ms = at_ms
             if sequence > self.highest_sequence:
@@ -120,17 +141,16 @@ class Ring:
         self._put(0, written[before_wrap:])
 
     def holds(self, trade: Kept) -> bool:
-        """Whether the trade is in the window: by its sequence number, else by exchange and id."""
-        if trade.sequence_number:
-            if trade.sequence_number > self.highest_sequence:
-                return False
-            return bool((self.numbers()["sequence_number"] == trade.sequence_number).any())
-        if not trade.id:
+        """Whether the trade is in the window: by exchange, reporting facility, id and sequence number together.
+
+        One without sequence number and id cannot be told from another and is new.
+        """
+        if trade.sequence_number > self.highest_sequence or not (trade.sequence_number or trade.id):
             return False
-        return any(
-            found.id == trade.id and found.exchange == trade.exchange and not found.sequence_number
-            for found in self.kept(self.first, self.end)
-        )
+        numbers = self.numbers()
+        same = numbers["sequence_number"] == trade.sequence_number
+        same &= (numbers["exchange"] == trade.exchange) & (numbers["trf_id"] == trade.trf_id)
+        return any(self._texts[place][0] == trade.id for place in np.flatnonzero(same).tolist())
 
     def numbers(self) -> NDArray[np.void]:
         """The trades' numbers in no particular order."""
@@ -146,10 +166,19 @@ class Ring:
             return self._numbers[start:stop]
         return np.concatenate([self._numbers[start:], self._numbers[: stop - len(self._numbers)]])
 
-    def latest(self) -> np.void:
-        """The numbers of the trade that arrived last."""
-        self._settle()
-        found: np.void = self._numbers[(self.end - 1) % len(self._numbers)]
+    def latest(self) -> np.void | None:
+        """The numbers of the newest trade by its time that may set the last price, None where none may.
+
+        Of several at one time it is the one that arrived last.
+        """
+        numbers = self.numbers()
+        places = np.flatnonzero(numbers["counts"] & Counts.LAST)
+        if not len(places):
+            return None
+        times = numbers["timestamp"][places]
+        newest = places[times == times.max()]
+        arrived = (newest - self.first) % len(self._numbers)
+        found: np.void = numbers[newest[arrived.argmax()]]
         return found
 
     def kept(self, begin: int, end: int) -> Iterator[Kept]:
@@ -169,19 +198,19 @@ class Ring:
         if stop > len(self._numbers):
             stop -= len(self._numbers)
             numbers, texts = numbers + self._numbers[:stop].tolist(), texts + self._texts[:stop]
-        return [(*fields[:-1], *text, fields[-1]) for fields, text in zip(numbers, texts, strict=True)]
+        return [(*fields[:8], *text, *fields[8:]) for fields, text in zip(numbers, texts, strict=True)]
 
     def _put(self, start: int, trades: list[Kept]) -> None:
         if not trades:
             return
-        rows = [msgspec.structs.astuple(trade) for trade in trades]
+        rows = list(map(msgspec.structs.astuple, trades))
         stop = start + len(rows)
         if len(rows) == 1:
             # Most of a flush are single trades of many symbols; this is a third of an array's cost.
-            self._numbers[start] = (*rows[0][:-3], rows[0][-1])
+            self._numbers[start] = _numbers_of(rows[0])
         else:
-            self._numbers[start:stop] = [(*row[:-3], row[-1]) for row in rows]
-        self._texts[start:stop] = [row[-3:-1] for row in rows]
+            self._numbers[start:stop] = list(map(_numbers_of, rows))
+        self._texts[start:stop] = map(_texts_of, rows)
 
     def _grow(self, trades: int) -> None:
         capacity = len(self._numbers)

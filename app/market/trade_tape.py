@@ -17,6 +17,7 @@ TOP_WINDOWS = 100
 
 _Int32 = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 _Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_DecimalText = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{0,12})?$")]
 #: Up to the year 2100. A time in another unit would make every window look idle.
 _EpochMs = Annotated[int, Meta(ge=0, lt=4_102_444_800_000)]
 
@@ -33,6 +34,7 @@ class WindowTrade(Trade, frozen=True, tag_field="ev", tag="T", gc=False):
     sequence_number: _Int64 | None = msgspec.field(default=None, name="q")
     trf_id: _Int32 | None = msgspec.field(default=None, name="trfi")
     trf_timestamp: _Int64 | None = msgspec.field(default=None, name="trft")
+    decimal_size: _DecimalText | Annotated[float, Meta(ge=0)] | None = msgspec.field(default=None, name="ds")
 
 
 class SymbolWindow(WindowDetail, frozen=True, kw_only=True, gc=False):

@@ -6,19 +6,24 @@ event time after its last trade.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from app.market import trade_ring
 from app.market.events import Trade
+from app.market.exchanges import exchange_name
 from app.market.nbbo import Nbbo
 from app.market.trade_chunks import FreshRows, chunk_json, encoded_rows
+from app.market.trade_conditions import ConditionTable, Counts
 from app.market.trade_pace import Pace
 from app.market.trade_ring import Kept, Ring, kept
 from app.market.trade_sides import Side, side_of
 from app.market.trade_statistics import WindowDetail, WindowStatistics, detail_of, side_name, statistics_of
 
+_UNKNOWN: Final = Side.UNKNOWN
+_QUOTED: Final = Counts.QUOTED
 WINDOW_IDLE_MS = 5 * 60_000
 #: Of a few trades per symbol and batch, 20 write a fifth of the bytes that 100 do.
 CHUNK_TRADES = 20
@@ -29,7 +34,10 @@ CHUNK_SLOTS = trade_ring.WINDOW_TRADES // CHUNK_TRADES + 1
 class TapeTrade(Struct, frozen=True, gc=False):
     """A trade of a window for readers; what was missing is 0 or empty, times are epoch ms.
 
-    `side` is `bid` or `ask` by the quote of that moment, None where it was not known.
+    `side` is `bid` or `ask` by the quote of that moment, None where it was not known or did not make the price.
+    `counts_volume`, `sets_high_low` and `sets_last` say what the trade counts for by its conditions: a bar takes its
+    high and low, open and close from those that set them only. A condition that nobody knows is named by its number,
+    `exchange_name` is None where it is not known.
     """
 
     symbol: str
@@ -44,6 +52,11 @@ class TapeTrade(Struct, frozen=True, gc=False):
     trf_id: int
     trf_timestamp: int
     side: str | None
+    counts_volume: bool
+    sets_high_low: bool
+    sets_last: bool
+    condition_names: tuple[str, ...]
+    exchange_name: str | None
     event_type: str = "T"
 
 
@@ -78,7 +91,8 @@ def _surely_new(batch: list[Kept], window: Ring | None) -> bool:
 class TradeWindows:
     """The trade windows of a partition's symbols."""
 
-    def __init__(self) -> None:
+    def __init__(self, conditions: ConditionTable | None = None) -> None:
+        self._conditions = conditions or ConditionTable()
         self._windows: dict[str, Ring] = {}
         self._fresh: dict[str, FreshRows] = {}
         # What the changelog holds, and what of it has to be written again.
@@ -102,11 +116,17 @@ class TradeWindows:
         """Append a symbol's trades in the order of their arrival; the number that were new.
 
         Trades that the window holds already are left out. A trade more than 5 minutes after the
-        window's last starts the window afresh. The side of a trade is by `quote` and kept with it.
+        window's last starts the window afresh. What a trade counts for is by its conditions, its side by `quote`;
+        both are kept with it. Raises `ValueError`: a decimal size is none.
         """
-        batch = [
-            kept(each, Side.UNKNOWN if quote is None else side_of(each.price, each.timestamp, quote)) for each in trades
-        ]
+        counts_of, fixed, batch = self._conditions.counts, self._conditions.fixed, []
+        for each in trades:
+            conditions, price, at_ms = tuple(each.conditions or ()), each.price, each.timestamp
+            counts = fixed.get(conditions) if price else None
+            if counts is None:
+                counts = counts_of(conditions, price, at_ms)
+            quoted = quote is not None and counts & _QUOTED
+            batch.append(kept(each, conditions, side_of(price, at_ms, quote) if quoted else _UNKNOWN, counts))
         window = self._windows.get(symbol)
         if _surely_new(batch, window):
             return self._extend(symbol, batch)
@@ -116,7 +136,7 @@ class TradeWindows:
         """As `append`, trade by trade."""
         added = 0
         fresh: list[Kept] = []
-        seen: set[tuple[int, int, str]] = set()
+        seen: set[tuple[int, int, int, str]] = set()
         window = self._windows.get(symbol)
         last_ms = window.last_ms if window is not None else 0
         for trade in batch:
@@ -124,8 +144,7 @@ class TradeWindows:
                 added += self._extend(symbol, fresh)
                 self._drop(symbol)
                 window, fresh, seen = None, [], set()
-            sequence = trade.sequence_number
-            key = (sequence, 0, "") if sequence else (0, trade.exchange, trade.id)
+            key = (trade.sequence_number, trade.exchange, trade.trf_id, trade.id)
             if (window is not None and window.holds(trade)) or key in seen:
                 # Only now, so that what a batch itself pushed out is not held against its later trades.
                 added += self._extend(symbol, fresh)
@@ -162,10 +181,21 @@ class TradeWindows:
         return None if window is None else detail_of(window, statistics or statistics_of(window))
 
     def trades(self, symbol: str) -> list[Trade]:
-        """The trades of a symbol's window, newest first, as they came in."""
-        fields = [field for field in Trade.__struct_fields__ if field not in ("symbol", "conditions")]
+        """The trades of a symbol's window, newest first, as they came in; their sizes with fractions."""
         return [
-            Trade(symbol=symbol, conditions=list(trade.conditions), **{name: getattr(trade, name) for name in fields})
+            Trade(
+                symbol,
+                trade.exchange,
+                trade.id,
+                trade.tape,
+                trade.price,
+                trade.size,
+                list(trade.conditions),
+                trade.timestamp,
+                trade.sequence_number,
+                trade.trf_id,
+                trade.trf_timestamp,
+            )
             for trade in self._newest_first(symbol)
         ]
 
@@ -175,6 +205,9 @@ class TradeWindows:
             TapeTrade(
                 symbol, trade.price, trade.size, trade.timestamp, trade.sequence_number, trade.exchange, trade.tape,
                 trade.id, trade.conditions, trade.trf_id, trade.trf_timestamp, side_name(trade.side),
+                bool(trade.counts & Counts.VOLUME), bool(trade.counts & Counts.HIGH_LOW),
+                bool(trade.counts & Counts.LAST), self._conditions.names(trade.conditions),
+                exchange_name(trade.exchange, trade.trf_id),
             )
             for trade in self._newest_first(symbol, limit)
         ]  # fmt: skip

@@ -14,6 +14,8 @@ import structlog
 
 from app.errors import SettingsError
 from app.observability import tracing
+from app.observability.printable import printable
+from app.observability.repeats import Repeats
 from app.settings import Settings
 
 #: Keys whose value never appears. `key` alone is a record's key, which must.
@@ -58,6 +60,14 @@ def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[st
     return event
 
 
+def _show_controls(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What others sent, such as a symbol, steers no terminal; a traceback keeps its lines."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = printable(value, keep="\n\t")
+    return event
+
+
 def configure(settings: Settings) -> None:
     """Set the logs up for this process, the standard library's included."""
     global _level
@@ -72,6 +82,9 @@ def configure(settings: Settings) -> None:
         _mask,
     ]
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    if not as_json:
+        # JSON escapes them itself.
+        shared.append(_show_controls)
     structlog.configure(
         processors=[_drop_below_level, *shared, renderer],
         # All levels pass here, since a level that is built into the class could not be changed later.
@@ -80,6 +93,7 @@ def configure(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler()
+    handler.addFilter(Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

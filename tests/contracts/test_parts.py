@@ -9,6 +9,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 from _pytest.mark.expression import Expression
 
+#: To collect all tests takes 9 s of a processor: they import every part.
+pytestmark = pytest.mark.timeout(240)
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 #: Prints the markers of all tests: a run of its own, so that it sees all of them however this one was called.
@@ -49,7 +52,7 @@ def selection(target: str) -> Selection:
 def marks() -> dict[str, set[str]]:
     """Each test of the repository with its marks."""
     done = subprocess.run(
-        [sys.executable, "-c", _LISTING], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", _LISTING], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     listing = re.search("^LISTING (.*)$", done.stdout, re.MULTILINE)

@@ -25,6 +25,7 @@ PLACES = ("examples.wide_spreads:analyzer", "examples.own_windows:analyzer")
 NAME = "us-equities-2013-10-09.ndjson.gz"
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(180)
 async def test_the_examples_fold_the_real_day(tmp_path: Path, tape_dir: Path) -> None:
     """A table of rows and one of state in place, in a process of their own."""

@@ -36,7 +36,8 @@ EXAMPLE_WINDOW: dict[str, Any] = {
 EXAMPLE_TRADE: dict[str, Any] = {
     "symbol": "AAPL", "price": 272.4, "size": 100, "timestamp": 1795186801500, "sequence_number": 48113, "exchange": 11,
     "tape": 3, "id": "52983525029461", "conditions": [14, 41], "trf_id": 0, "trf_timestamp": 0, "side": "ask",
-    "event_type": "T",
+    "counts_volume": True, "sets_high_low": True, "sets_last": True,
+    "condition_names": ["Intermarket Sweep", "Trade Thru Exempt"], "exchange_name": "NYSE Arca", "event_type": "T",
 }  # fmt: skip
 EXAMPLE_NBBO: dict[str, Any] = {
     "symbol": "AAPL", "bid_price": 272.39, "bid_size": 200, "bid_exchange": 11, "ask_price": 272.41, "ask_size": 100,
@@ -129,6 +130,7 @@ async def get_trades(
 ) -> Response:
     """The last trades of a symbol, newest first, of the 1,000 that are kept until 5 minutes after the last one.
 
+    All prints are listed; `counts_volume`, `sets_high_low` and `sets_last` say what each counts for by its conditions.
     `complete` is false where memory did not do for all of the 1,000.
     """
     tape = await gateway.tape.view()

@@ -24,6 +24,8 @@ from tests.consistency.harness import read_all
 from tests.eventually import eventually
 from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
 
+pytestmark = pytest.mark.verify
+
 EXAMPLE = Path(__file__).parents[3] / "examples" / "consume.py"
 NAME = "us-equities-2013-10-09"
 

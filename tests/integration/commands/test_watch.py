@@ -82,6 +82,7 @@ async def test_get_of_nothing_is_null_and_of_a_pattern_a_line_each(
     await eventually(both)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     ("arguments", "key", "says"),
     [
@@ -130,6 +131,7 @@ async def test_watch_prints_each_state_into_a_pipe(gateway: GatewayProcess, tabl
     assert found[0]["close"] < found[1]["close"] < found[2]["close"]
 
 
+@pytest.mark.verify
 async def test_watch_comes_back_when_the_gateway_does(
     broker_url: str, tables: Tables, unique: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

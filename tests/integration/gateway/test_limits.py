@@ -17,6 +17,8 @@ from tests.eventually import eventually
 from tests.gateway_fixtures import ask, following, get
 from tests.gateway_stack import GatewayProcess, Tables, quote_row
 
+pytestmark = pytest.mark.verify
+
 
 async def test_a_client_that_does_not_read_is_closed_and_others_notice_nothing(
     client: ClientConnection, tables: Tables, unique: str, gateway: GatewayProcess

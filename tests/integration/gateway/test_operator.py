@@ -8,11 +8,14 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from playwright.async_api import Browser, expect
 
 from app.kafka.topics import DEAD_LETTERS
 from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess, Tables
+
+pytestmark = pytest.mark.verify
 
 CONTROL = {"X-Tapereader-Control": "1"}
 

@@ -17,6 +17,8 @@ from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess
 from tests.integration.reference.cache_world import requests, simulator
 
+pytestmark = pytest.mark.verify
+
 KEY = "a key for readers"
 
 

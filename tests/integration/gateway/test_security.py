@@ -20,6 +20,8 @@ from app.kafka.admin import ensure_topics
 from app.kafka.topics import ALL_TOPICS
 from tests.gateway_stack import GatewayProcess, Tables
 
+pytestmark = pytest.mark.verify
+
 SECRET = "a secret that programs share with the gateway"
 ISSUER, AUDIENCE = "https://issuer.example", "tapereader"
 KEY = "the-viewers-key"

@@ -13,6 +13,8 @@ from app.kafka.topics import ALL_TOPICS
 from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess, Tables
 
+pytestmark = pytest.mark.verify
+
 SECRET = "a secret of sessions that all gateways of a port share"
 
 

@@ -131,6 +131,7 @@ async def test_another_sites_page_is_refused(gateway: GatewayProcess) -> None:
     assert answer.status_code == 403
 
 
+@pytest.mark.verify
 async def test_one_that_never_reads_is_let_go(gateway: GatewayProcess, tables: Tables, unique: str) -> None:
     async def clients() -> int:
         async with httpx.AsyncClient(base_url=gateway.url) as http:

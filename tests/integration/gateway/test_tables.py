@@ -198,6 +198,7 @@ def _fail(error: Exception) -> None:
     raise AssertionError(f"the follower failed: {error!r}")
 
 
+@pytest.mark.verify
 async def test_the_tape_is_let_go_when_nobody_asks_and_read_again(
     gateway: GatewayProcess, broker_url: str, tables: Tables, unique: str
 ) -> None:

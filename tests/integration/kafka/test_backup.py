@@ -124,6 +124,7 @@ def volumes(found: dict[str, dict[str, bytes]]) -> dict[str, float]:
     return {symbol: json.loads(row)["accumulated_volume"] for symbol, row in rows.items()}
 
 
+@pytest.mark.verify
 async def test_more_partitions_keep_every_row_and_the_workers_count_on(platform: Platform, tmp_path: Path) -> None:
     bootstrap, file = platform.environment["KAFKA_BOOTSTRAP_SERVERS"], tmp_path / "tables.ndjson.zst"
     await command(platform, "topics", "create")
@@ -168,6 +169,7 @@ async def test_more_partitions_keep_every_row_and_the_workers_count_on(platform:
     assert after[topics.TRADE_TAPE.name].keys() >= before[topics.TRADE_TAPE.name].keys()
 
 
+@pytest.mark.verify
 async def test_a_backup_is_restored_into_an_empty_kafka_and_nowhere_else(platform: Platform, tmp_path: Path) -> None:
     file = tmp_path / "tables.ndjson.zst"
     await command(platform, "topics", "create")
@@ -195,6 +197,7 @@ async def test_a_backup_is_restored_into_an_empty_kafka_and_nowhere_else(platfor
         assert volumes(await tables(platform)) == dict.fromkeys(SYMBOLS, 1500.0)
 
 
+@pytest.mark.verify
 async def test_a_broken_file_is_named_with_its_line(platform: Platform, tmp_path: Path) -> None:
     file = tmp_path / "broken.ndjson.zst"
     with zstandard.open(file, "wb") as out:

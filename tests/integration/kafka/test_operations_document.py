@@ -25,6 +25,7 @@ def script() -> str:
     return "set -eux\n" + "\n".join(blocks)
 
 
+@pytest.mark.verify
 async def test_every_step_of_the_document_works(tmp_path: Path, redis_url: str) -> None:
     (tmp_path / "yesterday.ndjson").write_bytes(b"\n".join(events(0, 20)) + b"\n")
     text = script()

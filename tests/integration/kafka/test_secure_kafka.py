@@ -132,6 +132,7 @@ async def test_min_insync_replicas_are_those_of_the_settings(secure: SecureKafka
         await ensure_declared(Settings.load(min_insync_replicas=2), [spec])
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "OAUTHBEARER"])
 async def test_the_whole_platform_runs_on_it(
     secure: SecureKafka, redis_url: str, tmp_path: Path, mechanism: str, token_endpoint: tuple[str, list[str]]

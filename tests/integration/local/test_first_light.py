@@ -13,6 +13,7 @@ ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
 BOARDS = ("top_volume", "top_gappers", "top_gainers")
 
 pytestmark = [
+    pytest.mark.verify,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
     pytest.mark.timeout(240),
 ]

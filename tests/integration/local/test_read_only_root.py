@@ -15,6 +15,8 @@ from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.integration.agents.workers import PARTITIONS, own_broker
 
+pytestmark = pytest.mark.verify
+
 #: Python's own record of what is opened for writing, made, moved or removed; it is loaded before anything else.
 _WATCH = """
 import os, sys

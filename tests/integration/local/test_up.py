@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -57,8 +56,11 @@ async def test_up_starts_everything_and_ctrl_c_ends_all_of_it(tmp_path: Path) ->
         assert f"http://127.0.0.1:{up.http_port}/" in printed
         assert not [process for process in family if process.is_running()]
         assert read_state(up.data_dir) is None
+        shared = [path for path in up.data_dir.rglob("*") if path.lstat().st_mode & 0o077 and not path.is_symlink()]
+        assert not shared, "others may read what `up` wrote"
 
 
+@pytest.mark.verify
 async def test_the_page_is_served_before_kafka_answers_and_the_others_wait_for_their_topics(tmp_path: Path) -> None:
     """Kafka comes 3 s after them: none of them ends, and all become ready."""
     bootstrap_port, data_dir = free_port(side_by_side=2), tmp_path / "data"
@@ -104,6 +106,7 @@ async def test_the_page_is_served_before_kafka_answers_and_the_others_wait_for_t
                 process.stop()
 
 
+@pytest.mark.verify
 async def test_status_down_and_a_second_up_know_the_running_one(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with running(data_dir) as up:
@@ -123,6 +126,39 @@ async def test_status_down_and_a_second_up_know_the_running_one(tmp_path: Path) 
         assert command("status", "--data-dir", str(data_dir)).returncode == 3
 
 
+@pytest.mark.verify
+async def test_a_refused_key_ends_up_with_its_sentence_in_terminal_status_and_page(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    sentence = "the feed refused the API key"
+    async with (
+        running(data_dir, "simulator", "--symbols", "20") as up,
+        httpx.AsyncClient(timeout=2.0, trust_env=False) as client,
+    ):
+        told: list[str] = []
+
+        async def page_is_told() -> bool:
+            answer = await client.get(f"http://127.0.0.1:{up.http_port}/api/status")
+            told.append(answer.json()["failure"] or "")
+            return sentence in told[-1]
+
+        assert not await page_is_told()
+        faults = {"refuse_login": True, "drop": True}
+        (await client.post(f"http://127.0.0.1:{up.simulator_port}/control/faults", json=faults)).raise_for_status()
+        await eventually(page_is_told, timeout_s=60)
+
+        printed = await asyncio.to_thread(up.finish)
+        assert up.process is not None
+        assert up.process.returncode == 1
+        assert f"error: producer ended for good: {sentence}" in printed
+        assert "Traceback" not in printed
+        assert printed.count("ended with") == 0, "it was started again"
+    status = command("status", "--data-dir", str(data_dir))
+    assert status.returncode == 3
+    assert sentence in status.stderr
+    assert sentence in json.loads(command("status", "--json", "--data-dir", str(data_dir)).stdout)["last_end"]
+
+
+@pytest.mark.verify
 async def test_a_killed_worker_is_started_again_and_said_so(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as up:
         state = up.state()
@@ -140,6 +176,7 @@ async def test_a_killed_worker_is_started_again_and_said_so(tmp_path: Path) -> N
         assert "worker-1 ended with signal SIGKILL" in up.finish()
 
 
+@pytest.mark.verify
 async def test_a_killed_up_leaves_no_process_behind_and_the_next_one_has_its_data(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with running(data_dir) as up:
@@ -148,13 +185,12 @@ async def test_a_killed_up_leaves_no_process_behind_and_the_next_one_has_its_dat
         up.process.kill()
         up.process.wait(10)
 
-        _, left = await asyncio.to_thread(psutil.wait_procs, family, timeout=30)
-        assert not left
-
-    async with running(data_dir) as up:
-        assert up.process is not None
-        up.process.send_signal(signal.SIGTERM)
-        assert f"0 made, {len(ALL_TOPICS)} there already" in up.finish()
+        # At once, on the same ports: the second one waits until the first one's processes are gone.
+        async with running(data_dir, ports=up.ports) as second:
+            assert not [process for process in family if process.is_running()]
+            assert second.process is not None
+            second.process.send_signal(signal.SIGTERM)
+            assert f"0 made, {len(ALL_TOPICS)} there already" in second.finish()
 
 
 @pytest.fixture

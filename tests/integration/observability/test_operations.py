@@ -18,7 +18,7 @@ from tests.eventually import eventually
 from tests.integration.agents.workers import own_broker
 from tests.integration.local.platform_run import API_KEY, Platform, platform_run
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.verify, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 NAMES = ("simulator", "producer", "worker-1", "worker-2", "gateway")
 #: Attributes of the process's own series, that no declaration names.

@@ -52,7 +52,7 @@ async def open_all(chromium: Browser, url: str, tables: Tables, theme: str, view
     return page
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", ["dark", pytest.param("light", marks=pytest.mark.verify)])
 async def test_axe_finds_nothing_wrong_with_any_widget(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables, theme: str
 ) -> None:
@@ -65,6 +65,7 @@ async def test_axe_finds_nothing_wrong_with_any_widget(
     await shot(page, f"page-axe-{theme}")
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("dialog", ["Add widget", "Layouts", "Keys"])
 async def test_axe_finds_nothing_wrong_with_a_dialog(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables, dialog: str
@@ -79,6 +80,7 @@ async def test_axe_finds_nothing_wrong_with_a_dialog(
     await expect(button).to_be_focused()
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("theme", ["dark", "light"])
 async def test_axe_finds_nothing_wrong_on_a_phone(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables, theme: str
@@ -89,6 +91,7 @@ async def test_axe_finds_nothing_wrong_on_a_phone(
     await shot(page, f"page-phone-{theme}")
 
 
+@pytest.mark.verify
 async def test_only_one_region_speaks_and_no_table_does(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -98,6 +101,7 @@ async def test_only_one_region_speaks_and_no_table_does(
     assert await page.locator(".scroll table[aria-label]").count() == 5
 
 
+@pytest.mark.verify
 async def test_the_theme_is_chosen_and_kept(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
@@ -53,6 +54,7 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     assert errors == []
 
 
+@pytest.mark.verify
 async def test_a_row_opens_its_quote_and_a_symbol_can_be_searched(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -80,6 +82,7 @@ async def test_a_row_opens_its_quote_and_a_symbol_can_be_searched(
     await expect(panel).to_contain_text("Choose a row")
 
 
+@pytest.mark.verify
 async def test_a_phone_shows_everything_within_its_width(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -96,6 +99,7 @@ async def test_a_phone_shows_everything_within_its_width(
     await shot(page, "page-phone")
 
 
+@pytest.mark.verify
 async def test_a_gateway_with_a_key_asks_for_it(
     chromium: Browser, built_page: None, page_tables: Tables, broker_url: str, tmp_path: Path
 ) -> None:
@@ -116,6 +120,7 @@ async def test_a_gateway_with_a_key_asks_for_it(
         process.stop()
 
 
+@pytest.mark.verify
 async def test_people_sign_in_at_a_provider_and_out_again(
     chromium: Browser, built_page: None, page_tables: Tables, broker_url: str, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ from tests.page_stack import (
     widget,
 )
 
-pytestmark = PAGE_MARKS
+pytestmark = [pytest.mark.verify, *PAGE_MARKS]
 WIDE: Any = {"width": 1600, "height": 900}
 
 

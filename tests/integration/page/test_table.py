@@ -5,6 +5,7 @@ import json
 import random
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
@@ -52,6 +53,7 @@ async def test_columns_sort_and_say_so_and_keys_walk_the_rows(
     await expect(symbols(page, "top_volume")).to_have_text(order[:COMPARED])
 
 
+@pytest.mark.verify
 async def test_columns_are_chosen_and_figures_are_written_in_full(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -79,6 +81,7 @@ async def test_columns_are_chosen_and_figures_are_written_in_full(
     assert await board.locator("thead th").all_inner_texts() == head
 
 
+@pytest.mark.verify
 async def test_rows_keep_their_places_under_the_pointer_while_their_figures_change(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -121,6 +124,7 @@ async def flashes(page: Page, tables: Tables, rows: list[dict[str, Any]]) -> tup
     return await page.evaluate("window.flashes_ms.length"), await page.locator("[data-flash]").count()
 
 
+@pytest.mark.verify
 async def test_a_change_flashes_for_a_moment_unless_motion_is_unwanted(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -132,6 +136,7 @@ async def test_a_change_flashes_for_a_moment_unless_motion_is_unwanted(
     assert await flashes(still, page_tables, market(14)) == (0, 0)
 
 
+@pytest.mark.verify
 async def test_rows_that_have_not_traded_for_long_are_grey(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -172,6 +177,7 @@ async def change(tables: Tables, rows: list[dict[str, Any]], chance: random.Rand
     return await publish_boards(tables, rows)
 
 
+@pytest.mark.verify
 async def test_500_rows_that_change_four_times_a_second_are_drawn_without_a_stutter(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:

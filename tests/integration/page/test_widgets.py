@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
@@ -39,6 +40,7 @@ async def open_page(chromium: Browser, url: str, *titles: str) -> Page:
     return page
 
 
+@pytest.mark.verify
 async def test_trade_windows_stand_by_volume_and_follow_their_summary(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -114,6 +116,7 @@ async def test_a_symbol_shows_quote_ranges_spread_tape_chart_and_halt(
     await expect(panel.locator("h2")).to_have_text("SYMA")
 
 
+@pytest.mark.verify
 async def test_a_symbol_that_nobody_knows_says_so(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -127,6 +130,7 @@ async def test_a_symbol_that_nobody_knows_says_so(
     await expect(panel.locator(".chart")).to_contain_text("begins with the next trades")
 
 
+@pytest.mark.verify
 async def test_halts_are_listed_with_their_reason_and_leave_the_list(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -146,6 +150,7 @@ async def test_halts_are_listed_with_their_reason_and_leave_the_list(
     await expect(halts.locator("tr[data-symbol^=HLT]")).to_have_count(0)
 
 
+@pytest.mark.verify
 async def test_alerts_come_newest_first_once_and_sound_only_when_asked_for(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -185,6 +190,7 @@ async def test_alerts_come_newest_first_once_and_sound_only_when_asked_for(
     await expect(widget(page, "symbol").locator("h2")).to_have_text("ALTC")
 
 
+@pytest.mark.verify
 async def test_a_board_can_be_another_one(chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables) -> None:
     order = await publish(page_tables, market(23))
     page = await open_page(chromium, page_gateway.url)
@@ -219,6 +225,7 @@ async def test_a_scanner_shows_what_matches_now_and_what_begins_to(
     await shot(page, "page-scanner")
 
 
+@pytest.mark.verify
 async def test_a_filter_that_is_none_is_told_in_place_and_the_scan_goes_on(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -242,6 +249,7 @@ async def test_a_filter_that_is_none_is_told_in_place_and_the_scan_goes_on(
     await expect(scanner.locator("tbody th")).to_have_text(["SCND"])
 
 
+@pytest.mark.verify
 async def test_presets_are_scanners_and_two_scanners_go_side_by_side(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.gateway_stack import GatewayProcess, Tables
@@ -49,6 +50,7 @@ async def test_a_widget_is_added_moved_resized_and_removed_by_keys_and_the_brows
     await expect(halts).to_have_count(0)
 
 
+@pytest.mark.verify
 async def test_a_widget_is_moved_and_resized_by_the_pointer(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -80,6 +82,7 @@ async def test_a_widget_is_moved_and_resized_by_the_pointer(
     assert await place(gappers) == moved
 
 
+@pytest.mark.verify
 async def test_a_layout_goes_by_link_and_is_kept_only_when_one_says_so(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -114,6 +117,7 @@ async def test_a_layout_goes_by_link_and_is_kept_only_when_one_says_so(
     await expect(other.locator("[data-widget]")).to_have_count(4)
 
 
+@pytest.mark.verify
 async def test_a_link_that_holds_no_layout_says_so_and_shows_ones_own(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
@@ -130,6 +134,7 @@ async def test_a_link_that_holds_no_layout_says_so_and_shows_ones_own(
     assert errors == []
 
 
+@pytest.mark.verify
 async def test_layouts_are_kept_by_name(chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables) -> None:
     await publish(page_tables, market(5))
     page = await open_page(chromium, page_gateway.url)

@@ -44,6 +44,7 @@ async def test_each_event_sent_is_in_its_topic_once_and_in_order(broker_url: str
     assert all(found == sorted(set(found)) for found in sequences.values())
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     "faults",
     [
@@ -79,6 +80,7 @@ async def test_after_a_fault_the_feed_is_back_with_all_subscriptions_and_counts(
         assert rig.producer.received.total() == written.total()
 
 
+@pytest.mark.verify
 async def test_a_drop_in_the_flow_loses_only_what_never_arrived(broker_url: str) -> None:
     """What was received is published once; what the new connection was sent is there exactly."""
     async with live_rig(broker_url) as rig:
@@ -175,6 +177,7 @@ async def test_subscriptions_change_at_run_time_on_the_same_connection(broker_ur
         assert rig.producer.connections == 1
 
 
+@pytest.mark.verify
 async def test_stop_start_and_restart_by_http(broker_url: str) -> None:
     """Stopped means no connection until started; a restart is one new connection."""
     async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url, headers=CONTROL) as http:
@@ -230,6 +233,7 @@ class Process:
         return self.process.returncode, self._log.read_text()
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(120)
 async def test_the_process_ends_with_an_error_on_a_refused_key_and_keeps_it_to_itself(
     broker_url: str, tmp_path: Path
@@ -244,6 +248,7 @@ async def test_the_process_ends_with_an_error_on_a_refused_key_and_keeps_it_to_i
     assert simulator.counts["refused_logins"] == 1
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(120)
 async def test_the_process_publishes_all_it_has_when_it_is_told_to_end(broker_url: str, tmp_path: Path) -> None:
     """SIGTERM: exit code 0, nothing dropped, nothing lost, no key in the log."""
@@ -264,6 +269,7 @@ async def test_the_process_publishes_all_it_has_when_it_is_told_to_end(broker_ur
     assert "events_lost" not in text
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(120)
 async def test_a_taken_control_port_is_named(broker_url: str, tmp_path: Path) -> None:
     """With the setting that changes it."""

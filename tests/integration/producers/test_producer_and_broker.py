@@ -37,6 +37,7 @@ def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
         broker.stop()
 
 
+@pytest.mark.verify
 async def test_a_halted_broker_costs_quotes_only_and_each_is_counted(own_kafka: LocalKafka) -> None:
     """The buffer fills, the oldest quotes go, the socket waits; then everything else is there, once."""
     url = own_kafka.bootstrap_servers
@@ -62,6 +63,7 @@ async def test_a_halted_broker_costs_quotes_only_and_each_is_counted(own_kafka: 
         assert rig.producer.connections == 1
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(150)
 async def test_a_killed_broker_that_comes_back_has_each_event_once_in_order(own_kafka: LocalKafka) -> None:
     """Batches in flight are repeated by their sequence numbers."""

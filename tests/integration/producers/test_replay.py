@@ -87,6 +87,7 @@ async def test_a_recorded_file_is_played_back_byte_for_byte(broker_url: str, raw
     assert await raw_values(broker_url) == before + before
 
 
+@pytest.mark.verify
 async def test_the_real_tape_has_the_counts_it_should(broker_url: str, raw_topics: None, tape_dir: Path) -> None:
     """As the expected file says by type."""
     expected = json.loads((tape_dir / "us-equities-2013-10-09.expected.json").read_text())
@@ -101,6 +102,7 @@ async def test_the_real_tape_has_the_counts_it_should(broker_url: str, raw_topic
     assert sent["dead"] == 0
 
 
+@pytest.mark.verify
 async def test_a_paced_replay_takes_the_tapes_time(broker_url: str, raw_topics: None, tmp_path: Path) -> None:
     """Two seconds of tape at ten times its pace take a fifth of a second at least, all events in order."""
     tape = tmp_path / "tape.ndjson"

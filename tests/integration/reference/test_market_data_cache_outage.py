@@ -19,6 +19,8 @@ from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.integration.reference.cache_world import requests, settings, simulator
 
+pytestmark = pytest.mark.verify
+
 
 @dataclass
 class Outage:

@@ -13,6 +13,8 @@ from tests.eventually import eventually
 from tests.integration.reference.cache_child import Result
 from tests.integration.reference.cache_world import Child, children, clean, misbehave, requests, settings, simulator
 
+pytestmark = pytest.mark.verify
+
 
 async def together(started: list[Child]) -> list[Result]:
     for child in started:

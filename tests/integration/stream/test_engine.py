@@ -129,6 +129,7 @@ async def test_the_committed_offset_reaches_the_end_of_an_idle_partition(tape: T
     assert await tape.table() == tape.expected
 
 
+@pytest.mark.verify
 async def test_what_another_worker_counted_and_did_not_commit_is_committed(tape: Tape, workers: Workers) -> None:
     """A worker resumes where the tables' state ends, behind the commit, and nothing comes in after that."""
     await tape.produce(2000)
@@ -142,6 +143,7 @@ async def test_what_another_worker_counted_and_did_not_commit_is_committed(tape:
     assert await tape.table() == tape.expected
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     ("how", "limit_s"),
     [pytest.param(signal.SIGTERM, 3.0, id="sigterm"), pytest.param(signal.SIGKILL, 15.0, id="kill-9")],
@@ -171,6 +173,7 @@ async def test_a_failover_is_processing_again_in_time(
     assert took_s < limit_s
 
 
+@pytest.mark.verify
 async def test_a_worker_that_stands_still_ends_with_a_clear_error(tape: Tape, workers: Workers, send: Send) -> None:
     """Something waits and nothing moves: a process that is up is not one that works."""
     await send("a", b"1", 0)
@@ -188,6 +191,7 @@ async def test_a_worker_that_stands_still_ends_with_a_clear_error(tape: Tape, wo
     assert reason in (workers.logs / "worker-1.log").read_bytes()
 
 
+@pytest.mark.verify
 async def test_records_that_were_passed_over_end_the_worker_and_are_read_again(
     tape: Tape, workers: Workers, send: Send, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def python_with_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(300)
 async def test_the_engine_alone_counts_words(python_with_engine: Path, broker_url: str, tmp_path: Path) -> None:
     """The example runs with the wheel alone, on a real broker, from a directory that holds nothing of ours."""

@@ -66,6 +66,7 @@ def flip_a_byte(segment: Path, base_offset: int) -> None:
     segment.write_bytes(data)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("codec", [None, "lz4"])
 async def test_a_record_batch_that_is_broken_on_disk_is_named_and_passed(codec: str | None, tmp_path: Path) -> None:
     """The partition goes on behind it; the dead letters name the offsets that are lost."""

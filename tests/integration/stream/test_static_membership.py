@@ -15,6 +15,8 @@ from tests.eventually import eventually
 from tests.gateway_stack import TEN_ET_MS
 from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, table
 
+pytestmark = pytest.mark.verify
+
 SESSION_TIMEOUT_MS = 45_000
 #: What aiokafka says when the group's other members have to join again.
 REBALANCE = "because it is rebalancing"

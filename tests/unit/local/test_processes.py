@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.local import processes
+from app.errors import LASTING_EXIT_CODE
+from app.local import logfiles, processes
 from app.local.processes import ManagedProcess, Reaper
 from tests.eventually import eventually
 
@@ -54,6 +55,35 @@ async def test_a_process_that_dies_is_started_again_with_doubling_pauses(
     assert all("ended with code 3" in line for line in said)
 
 
+def test_a_process_that_ends_says_why_in_its_own_words_of_this_run(tmp_path: Path) -> None:
+    log = tmp_path / "one.log"
+    log.write_text("error: of the run before\n")
+    silent = ManagedProcess("one", python("raise SystemExit(3)"), log)
+    telling = ManagedProcess(
+        "two", python("print('error: the disk is full'); raise SystemExit(1)"), tmp_path / "two.log"
+    )
+    said: list[str] = []
+    for process in (silent, telling):
+        process.start()
+        assert process.process is not None
+        process.process.wait(20)
+        process.watch(said.append)
+    assert (silent.last_reason, telling.last_reason) == (None, "the disk is full")
+    assert "one ended with code 3; it starts again" in said[0]
+    assert "two ended with code 1: the disk is full; it starts again" in said[1]
+
+
+async def test_a_process_that_would_end_the_same_way_again_is_not_started_again(tmp_path: Path) -> None:
+    code = f"print('error: the key is refused'); raise SystemExit({LASTING_EXIT_CODE})"
+    process = ManagedProcess("one", python(code), tmp_path / "one.log")
+    process.start()
+    await eventually(lambda: not process.alive)
+    process.watch(pytest.fail)
+    process.watch(pytest.fail)
+    assert process.ended_for_good
+    assert process.last_reason == "the key is refused"
+
+
 def test_a_process_that_was_stopped_stays_so(tmp_path: Path) -> None:
     process = ManagedProcess("one", python("import signal; signal.pause()"), tmp_path / "one.log")
     process.start()
@@ -70,17 +100,27 @@ async def test_stopping_ends_what_the_process_itself_started_and_does_not_wait_f
     await eventually(lambda: not child.is_running())
 
 
-def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "LOG_BYTES", 10)
-    log = tmp_path / "one.log"
-    log.write_text("of the time before\n")
-    process = ManagedProcess("one", python("print('now')"), log)
+async def test_what_a_running_process_logs_stays_within_its_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logfiles, "LOG_BYTES", 10_000)
+    code = (
+        "import sys\nfor n in range(5000): print(n, 'x' * 50, flush=True)\nsys.stdin = open(sys.argv[1])\nprint('last')"
+    )
+    go, log = tmp_path / "go", tmp_path / "one.log"
+    os.mkfifo(go)
+    process = ManagedProcess("one", [*python(code), str(go)], log)
     process.start()
-    assert process.process is not None
-    process.process.wait(20)
-    process.stop()
-    assert log.read_text() == "now\n"
-    assert (tmp_path / "one.log.1").read_text() == "of the time before\n"
+
+    def put_aside() -> bool:
+        process.watch(pytest.fail)
+        return (tmp_path / "one.log.1").exists() and log.stat().st_size <= 10_000
+
+    await eventually(put_aside, interval_s=0.01)
+    assert len(list(tmp_path.glob("one.log*"))) <= logfiles.KEPT + 1
+    with go.open("w"):
+        await eventually(lambda: not process.alive)
+    assert process.last_lines(1) == "last"
 
 
 async def test_the_reaper_ends_what_is_left_when_its_pipe_closes(tmp_path: Path) -> None:

@@ -21,7 +21,12 @@ START_MS = 1_381_325_400_000
 def normal(trade: Trade) -> Trade:
     """A trade with the zeros and empties that stand for what is missing."""
     empty: dict[str, Any] = {"id": "", "conditions": [], "symbol": "ABC"}
-    return Trade(**{name: getattr(trade, name) or empty.get(name, 0) for name in trade.__struct_fields__})
+    fields = [name for name in trade.__struct_fields__ if name not in ("decimal_size", "participant_timestamp")]
+    return Trade(**{name: getattr(trade, name) or empty.get(name, 0) for name in fields})
+
+
+def identity(trade: Trade) -> tuple[Any, ...]:
+    return trade.exchange, trade.trf_id, trade.id, trade.sequence_number
 
 
 class Naive:
@@ -36,12 +41,8 @@ class Naive:
         stamp, sequence = trade.timestamp or 0, trade.sequence_number
         if self.trades and self.last_ms and stamp > self.last_ms + WINDOW_IDLE_MS:
             self.trades, self.last_ms = [], 0
-        for kept in self.trades:
-            if sequence and kept.sequence_number == sequence:
-                return False
-            same_id = (kept.id, kept.exchange) == (trade.id, trade.exchange)
-            if not sequence and not kept.sequence_number and trade.id and same_id:
-                return False
+        if (sequence or trade.id) and identity(trade) in map(identity, self.trades):
+            return False
         self.trades = [*self.trades, trade][-WINDOW_TRADES:]
         self.last_ms = max(self.last_ms, stamp)
         return True
@@ -55,16 +56,18 @@ class Naive:
             return None
         sizes = [trade.size or 0 for trade in self.trades]
         times = [trade.timestamp for trade in self.trades if trade.timestamp]
-        latest = self.trades[-1]
+        priced = [trade for trade in self.trades if trade.price and 12 not in (trade.conditions or ())]
+        places = range(len(priced))
+        latest = priced[max(places, key=lambda place: (priced[place].timestamp, place))] if priced else None
         return WindowStatistics(
             sum(sizes),
             len(sizes),
             round(sum(sizes) / len(sizes), 2),
             max(sizes),
             max(times) - min(times) if times else 0,
-            latest.price or 0,
-            latest.timestamp or 0,
-            latest.exchange or 0,
+            None if latest is None else latest.price,
+            None if latest is None else latest.timestamp,
+            None if latest is None else latest.exchange,
         )
 
 
@@ -184,4 +187,4 @@ def test_a_market_of_windows_stays_below_400_mb() -> None:
         # The texts: the list, its tuples, the id and the tuple of conditions.
         held += window._numbers.nbytes + len(window._texts) * (8 + 56 + 56 + 48)
     assert held < 400e6
-    assert np.dtype(trade_ring._NUMBERS).itemsize == 53
+    assert np.dtype(trade_ring._NUMBERS).itemsize == 54

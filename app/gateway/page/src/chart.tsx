@@ -3,7 +3,7 @@
 import type { IChartApi, ISeriesApi, UTCTimestamp } from "lightweight-charts";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Candle, Candles, type Print } from "./candles";
-import { eastern, price } from "./format";
+import { digitsOf, eastern, price } from "./format";
 import { useObservable } from "./observable";
 import type { Page } from "./page";
 
@@ -46,7 +46,10 @@ export function Chart({ page, symbol, prints, candle_s }: Props) {
     const key = `${symbol}/${candle_s}`;
     if (state.current?.key === key && prints.length >= state.current.taken && state.current.taken > 0) {
       const { candles, taken } = state.current;
-      for (const print of prints.slice(taken)) update(drawn, candles.add(print), candles);
+      for (const print of prints.slice(taken)) {
+        const candle = candles.add(print);
+        if (candle) update(drawn, candle, candles);
+      }
       state.current.taken = prints.length;
       return;
     }
@@ -56,13 +59,18 @@ export function Chart({ page, symbol, prints, candle_s }: Props) {
     fill(drawn, candles.list());
     drawn.chart.timeScale().resetTimeScale();
   }, [drawn, prints, prints.length, symbol, candle_s]);
-  const last = prints.at(-1);
-  const low = Math.min(...prints.map((each) => each.price));
-  const high = Math.max(...prints.map((each) => each.price));
+  const priced = prints.filter((each) => each.last && each.price);
+  const last = priced.at(-1);
+  const low = Math.min(...priced.map((each) => each.price));
+  const high = Math.max(...priced.map((each) => each.price));
+  const digits = last ? digitsOf(last.price) : 2;
+  useEffect(() => {
+    drawn?.candles.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
+  }, [drawn, digits]);
   const words = last ? `${symbol}: ${price(low)} to ${price(high)}, last ${price(last.price)} at ${eastern(last.ms)} ET` : `${symbol}: no trades yet`;
   return (
     <figure class="chart">
-      <div class="canvas" role="img" aria-label={`Price and volume of ${words}`} ref={host} data-candles={new Set(prints.map((each) => Math.floor(each.ms / 1000 / candle_s))).size} />
+      <div class="canvas" role="img" aria-label={`Price and volume of ${words}`} ref={host} data-digits={digits} data-candles={new Set(priced.map((each) => Math.floor(each.ms / 1000 / candle_s))).size} />
       {prints.length === 0 && <p class="empty">{failed ? "The chart could not be loaded." : "The chart begins with the next trades."}</p>}
       <figcaption>Charts: <a href="https://www.tradingview.com/" target="_blank" rel="noopener noreferrer">TradingView Lightweight Charts™</a></figcaption>
     </figure>

@@ -2,8 +2,12 @@
 
 const price2 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const price4 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const price6 = new Intl.NumberFormat("en-US", { minimumFractionDigits: 6, maximumFractionDigits: 6 });
+const tiny = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 6 });
 const tick = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const upTo2 = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
+const upTo6 = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const clock = new Intl.DateTimeFormat("en-US", {
   timeZone: "America/New_York", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
@@ -11,10 +15,17 @@ const clock = new Intl.DateTimeFormat("en-US", {
 
 export const UNKNOWN = "–";
 
-/** US dollars; four decimals below one dollar, where a tick is smaller. */
+/** The decimals that a price in US dollars needs: a tick is smaller below one dollar. */
+export function digitsOf(value: number): 2 | 4 | 6 {
+  const size = Math.abs(value);
+  return size >= 1 || size === 0 ? 2 : size >= 0.001 ? 4 : 6;
+}
+
+/** US dollars with the decimals that the price needs. */
 export function price(value: number | null): string {
   if (value === null) return UNKNOWN;
-  return (Math.abs(value) < 1 && value !== 0 ? price4 : price2).format(value);
+  const digits = digitsOf(value);
+  return (digits === 2 ? price2 : digits === 4 ? price4 : price6).format(value);
 }
 
 /** A spread in US dollars, as exact as it is. */
@@ -22,11 +33,12 @@ export function spread(value: number | null): string {
   return value === null ? UNKNOWN : tick.format(value);
 }
 
-/** A signed change with its arrow: colour is never the only sign. */
+/** A signed change with its arrow: colour is never the only sign. Without a unit it is in US dollars, below one as exact as it is. */
 export function signed(value: number | null, unit = ""): string {
   if (value === null) return UNKNOWN;
+  const dollars = unit || Math.abs(value) >= 1 ? price2 : Math.abs(value) >= 0.0001 ? tick : tiny;
   const arrow = value > 0 ? "▲" : value < 0 ? "▼" : " ";
-  return `${arrow} ${value > 0 ? "+" : value < 0 ? "−" : ""}${price2.format(Math.abs(value))}${unit}`;
+  return `${arrow} ${value > 0 ? "+" : value < 0 ? "−" : ""}${dollars.format(Math.abs(value))}${unit}`;
 }
 
 /** A signed percentage without an arrow, for beside one that has it. */
@@ -34,10 +46,11 @@ export function percent(value: number | null): string {
   return signed(value, "%").replace(/^[▲▼ ] /, "");
 }
 
-/** Shares: whole below 10,000, then 12.3K, 4.5M; whole always where they are asked for in full. */
+/** Shares with their fractions below 10,000, then 12.3K, 4.5M; where they are asked for in full, all digits. */
 export function shares(value: number | null, full = false): string {
   if (value === null) return UNKNOWN;
-  return full || Math.abs(value) < 10_000 ? whole.format(value) : compact.format(value);
+  if (full || Math.abs(value) < 1) return upTo6.format(value);
+  return Math.abs(value) < 10_000 ? upTo2.format(value) : compact.format(value);
 }
 
 /** A multiple of the average. */

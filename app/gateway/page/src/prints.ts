@@ -20,6 +20,9 @@ export interface Trade extends Print {
   exchange: number | null;
   /** Whether it traded at the ask ("buy") or at the bid ("sell"), where that is known. */
   side: string | null;
+  /** Where it was reported, and its conditions, in the vendor's words. */
+  venue: string;
+  conditions: string[];
 }
 
 export interface Prints {
@@ -80,12 +83,16 @@ async function load(page: Page, held: Held): Promise<void> {
 }
 
 function trade(raw: Record<string, unknown>): Trade | null {
-  const { price, size, timestamp, exchange, sequence_number, id, side } = raw;
+  const { price, size, timestamp, exchange, trf_id, sequence_number, id, side } = raw;
   if (typeof price !== "number" || typeof timestamp !== "number") return null;
   return {
-    key: `${timestamp}/${String(sequence_number ?? "")}/${String(id ?? "")}/${price}/${String(size)}`,
+    key: [exchange, trf_id, id, sequence_number, timestamp, price, size].join("/"),
     ms: timestamp, price, size: typeof size === "number" ? size : 0,
     exchange: typeof exchange === "number" ? exchange : null, side: typeof side === "string" ? side : null,
+    // A gateway that does not say what a trade counts for counts it for all.
+    volume: raw["counts_volume"] !== false, highLow: raw["sets_high_low"] !== false, last: raw["sets_last"] !== false,
+    venue: String(raw["exchange_name"] ?? (exchange ? `exchange ${String(exchange)}` : "")),
+    conditions: Array.isArray(raw["condition_names"]) ? raw["condition_names"].map(String) : [],
   };
 }
 
@@ -93,5 +100,5 @@ function fromRow(held: Held, row: Row): void {
   const [ms, price] = [number(row, "end_timestamp"), number(row, "close")];
   if (ms === null || price === null || ms <= held.rowMs) return;
   held.rowMs = ms;
-  held.prints.push({ ms: ms - 1, price, size: number(row, "volume") ?? 0 });
+  held.prints.push({ ms: ms - 1, price, size: number(row, "volume") ?? 0, volume: true, highLow: true, last: true });
 }

@@ -11,6 +11,8 @@ const OLD_ROW_MS = 120_000;
 export interface Status {
   ready: boolean;
   reasons: string[];
+  /** Why the platform on this machine is about to end. */
+  failure: string | null;
   session: string | null;
   symbols: number;
   newest_event_ms: number | null;
@@ -22,6 +24,8 @@ export interface Status {
 export class StatusPoll extends Observable {
   status: Status | null = null;
   askedAt = 0;
+  /** Why the platform said that it ends: while it is gone, the strip says so. */
+  failure: string | null = null;
 
   constructor(private readonly rest: Rest) {
     super();
@@ -47,6 +51,7 @@ export class StatusPoll extends Observable {
   private async ask(): Promise<void> {
     try {
       this.status = await this.rest.get<Status>("/api/status");
+      this.failure = this.status.failure;
       this.askedAt = performance.now();
     } catch {
       // The strip shows the connection's own state; an old status would be shown as if it were new.

@@ -36,7 +36,8 @@ function state({ socket, status }: Page, reasons: string[], old: number | null):
   if (socket.phase === "refused") return ["lost", "Refused"];
   if (socket.phase === "reconnecting") {
     const wait = Math.max(0, Math.ceil(((socket.retryAt ?? 0) - Date.now()) / 1000));
-    return navigator.onLine ? ["lost", "Connection lost", wait ? `again in ${wait} s` : "connecting"] : ["lost", "Offline"];
+    const why = status.failure;
+    return navigator.onLine ? ["lost", why ?? "Connection lost", wait ? `again in ${wait} s` : "connecting"] : ["lost", "Offline"];
   }
   if (socket.phase === "connecting") return ["waiting", "Connecting"];
   if (reasons.length) return ["stale", reasons[0] ?? "Not ready"];

@@ -36,6 +36,7 @@ async def test_a_polite_close_has_the_code_asked_for(simulator: Simulator, code:
         assert client.socket.close_code == code
 
 
+@pytest.mark.verify
 async def test_a_silent_connection_is_mute_and_its_replacement_is_not(simulator: Simulator) -> None:
     async with connected(simulator, "T.*") as client:
         await eventually(lambda: client.events)
@@ -112,6 +113,7 @@ async def test_emitted_events_reach_who_subscribed_to_them_byte_for_byte(simulat
         await eventually(lambda: f"[{mine},{band}]" in client.frames)
 
 
+@pytest.mark.verify
 async def test_a_client_that_does_not_read_is_cut_off_and_others_are_not(simulator: Simulator) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port, limit=1024)
     event = json.dumps({"ev": "T", "sym": "AAPL", "filler": "x" * 100_000})

@@ -193,11 +193,19 @@ function Tape({ trades, fault, asked, lack }: { trades: Trade[]; fault: string |
     <div class="tape" role="region" aria-label="Tape" tabIndex={0}>
       <table>
         <caption>Tape</caption>
-        <thead><tr><th scope="col" class="text">Time</th><th scope="col" class="num">Price</th><th scope="col" class="num">Size</th></tr></thead>
+        <thead><tr><th scope="col" class="text">Time</th><th scope="col" class="num">Price</th><th scope="col" class="num">Size</th><th scope="col" class="text">Where, conditions</th></tr></thead>
         <tbody>
           {shown.map((each, index) => {
             const look = side(each, trades[index + 1]);
-            return <tr key={each.key}><td class="text">{eastern(each.ms)}</td><td class={`num ${look}`}>{look === "up" ? "▲ " : look === "down" ? "▼ " : ""}{price(each.price)}</td><td class="num">{shares(each.size, true)}</td></tr>;
+            const what = [each.venue, ...each.conditions].filter(Boolean).join(", ");
+            return (
+              <tr key={each.key} class={each.last ? "" : "uncounted"} title={[what, counted(each)].filter(Boolean).join("; ")}>
+                <td class="text">{eastern(each.ms)}</td>
+                <td class={`num ${look}`}>{look === "up" ? "▲ " : look === "down" ? "▼ " : ""}{price(each.price)}{!each.last && <span aria-label="does not set the last price">†</span>}</td>
+                <td class="num">{shares(each.size, true)}{!each.volume && <span aria-label="does not count for volume">†</span>}</td>
+                <td class="text what">{what}</td>
+              </tr>
+            );
           })}
         </tbody>
       </table>
@@ -206,9 +214,16 @@ function Tape({ trades, fault, asked, lack }: { trades: Trade[]; fault: string |
   );
 }
 
+/** In words what a trade does not count for. */
+function counted({ volume, highLow, last }: Trade): string {
+  if (!volume && !highLow && !last) return "counts for nothing";
+  const not = [!volume && "volume", !highLow && "high and low", !last && "the last price"].filter(Boolean);
+  return not.length ? `does not count for ${not.join(" and ")}` : "";
+}
+
 /** At the ask up, at the bid down, where the gateway says so; else against the trade before. */
 function side(trade: Trade, before: Trade | undefined): string {
   if (trade.side === "ask" || trade.side === "buy") return "up";
   if (trade.side === "bid" || trade.side === "sell") return "down";
-  return before ? tone(trade.price - before.price) : "flat";
+  return before && before.last && trade.last ? tone(trade.price - before.price) : "flat";
 }
