@@ -13,8 +13,10 @@ from app.market.daily_alerts import halt_records
 from app.market.events import LimitUpLimitDown
 from app.market.halts import HaltCodes, HaltState, after_its_day, fold_halt
 from app.market.rows import QuoteRow
+from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
 from app.stream.announced import Announcement
+from tables.receipts import limits_ms
 
 #: A halt of yesterday may stand in lists this long after the day's first bar.
 ENDED_EVERY_S = 30.0
@@ -29,15 +31,18 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
     """Fold each event in order; the alerts of halts that began or ended."""
     owned = tables.quotes.owned.get(view.partition)
     alerts: list[Announcement] = []
-    for event in batch.decoded(_decode):
+    late = 0
+    for event, limit_ms in zip(batch.decoded(_decode), limits_ms(batch), strict=True):
         symbol = event.symbol or ""
         before = view.get(symbol)
-        after = fold_halt(before, event, CODES, calendar)
+        after = fold_halt(before, event, CODES, calendar, limit_ms)
         if after is None:
+            late += 1
             continue
         view[symbol] = after
         row = None if owned is None else owned.rows.get(symbol)
         alerts += [(symbol.encode(), _encode(record)) for record in halt_records(before, after, row)]
+    left_out.late(batch.topic, late)
     return alerts
 
 

@@ -9,19 +9,25 @@ from app.kafka import topics
 from app.main import app
 from app.market.events import Quote
 from app.market.nbbo import Nbbo, fold_nbbo, newest_quotes
+from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
+from tables.receipts import limits_ms
 
 _decode = msgspec.json.Decoder(list[Quote]).decode
 
 
 def fold_quotes(view: PartitionView[Nbbo], batch: RecordBatch) -> None:
     """Fold the newest quote of each symbol; what is older than the row is left out."""
-    events = batch.decoded(_decode)
-    for symbol, (event, index) in newest_quotes(events).items():
+    limits = limits_ms(batch)
+    newest, late = newest_quotes(batch.decoded(_decode), limits)
+    for symbol, (event, index) in newest.items():
         received = batch.header(index, topics.RECEIVED_NS_HEADER)
-        row = fold_nbbo(view.get(symbol), event, int(received) if received else None)
-        if row is not None:
+        row = fold_nbbo(view.get(symbol), event, int(received) if received else None, limits[index])
+        if row is None:
+            late += 1
+        else:
             view[symbol] = row
+    left_out.late(batch.topic, late)
 
 
 @app.agent(tables.raw_quotes, name="nbbo")

@@ -5,13 +5,17 @@ from typing import Any
 import msgspec
 
 import tables
-from agents.quotes import rank
 from app.main import app
+from app.market.bounds import newer_reference
+from app.market.calendar import TradingCalendar
 from app.market.events import Reference
 from app.market.quotes import with_reference
 from app.market.rows import QuoteRow
+from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
+from tables.receipts import limits_ms
 
+calendar = TradingCalendar()
 _decode = msgspec.json.Decoder(list[Reference]).decode
 
 
@@ -21,10 +25,14 @@ def _references(batch: RecordBatch) -> list[Reference]:
 
 def fold_reference(view: PartitionView[Reference], batch: RecordBatch) -> None:
     """Keep the newest reference data of each symbol; what is for an older day is left out."""
-    for found in _references(batch):
-        before = view.get(found.symbol)
-        if before is None or found.day >= before.day:
-            view[found.symbol] = found
+    late = 0
+    for found, limit_ms in zip(_references(batch), limits_ms(batch), strict=True):
+        newer = newer_reference(view.get(found.symbol), found, limit_ms, calendar)
+        if newer is None:
+            late += 1
+        else:
+            view[found.symbol] = newer
+    left_out.late(batch.topic, late)
 
 
 def complete_rows(view: PartitionView[QuoteRow], batch: RecordBatch) -> None:
@@ -45,4 +53,4 @@ async def reference(stream: Any) -> None:
     async for event in stream.events():
         batch = event.value
         await tables.reference.fold(batch, fold_reference, event.message)
-        rank(batch.partition, await tables.quotes.fold(batch, complete_rows, event.message))
+        await tables.quotes.fold(batch, complete_rows, event.message)

@@ -6,60 +6,68 @@ from typing import Any
 import msgspec
 
 import tables
-from agents.trade_tape import PLACE
+from agents.trade_tape import BEGIN_ANEW_EVERY
 from app import clock
 from app.main import app, settings
-from app.market.trade_tape import AllWindows, PartitionWindows, SymbolWindow, merge_windows
+from app.market.handover import HandOver
+from app.market.window_merge import HandedWindow, MergedWindows
 
-#: The summary's key.
-ALL = "*"
-#: A symbol that is no longer among the busiest keeps its record this long.
-KEPT_S = 60.0
-#: A merge that starts afresh waits this long for partitions that it has not heard of.
-COMPLETE_WITHIN_S = 3 * settings.trade_windows_interval_s
+#: A merge that starts afresh waits this long for partitions that it has not heard of: they begin anew twice in it.
+COMPLETE_WITHIN_S = 2 * BEGIN_ANEW_EVERY * settings.trade_windows_interval_s
 
-_decode = msgspec.json.Decoder(PartitionWindows).decode
-_heard: dict[int, PartitionWindows] = {}
-_first_heard_s: list[float] = []
-_written_s: dict[str, float] = {}
+_decode = msgspec.json.Decoder(HandOver[HandedWindow]).decode
 
 
-@app.agent(tables.partition_windows, name="trade_windows")
+class Merge:
+    """The windows while this worker has the place at which they are merged, and when it began."""
+
+    def __init__(self) -> None:
+        self.windows = MergedWindows(tables.PARTITIONS)
+        self.began_s = clock.monotonic_s()
+
+    def publishable(self) -> bool:
+        """Whether what is known may stand for the market."""
+        return self.windows.complete or clock.monotonic_s() - self.began_s >= COMPLETE_WITHIN_S
+
+
+class Place:
+    """The merge of the worker that has the place, None for all others."""
+
+    def __init__(self) -> None:
+        self.merge: Merge | None = None
+
+    def taken(self, partition: int) -> None:
+        """The table's partition is ours: begin afresh."""
+        if partition == tables.WINDOWS_PLACE:
+            self.merge = Merge()
+
+    def lost(self, partition: int) -> None:
+        """The windows are merged elsewhere now: what is known here grows old."""
+        if partition == tables.WINDOWS_PLACE:
+            self.merge = None
+
+
+place = Place()
+tables.trade_windows.on_ready, tables.trade_windows.on_lost = place.taken, place.lost
+
+
+@app.agent(tables.window_statistics, name="trade_windows")
 async def trade_windows(stream: Any) -> None:
-    """Keep what each partition said last."""
+    """Take in what the partitions hand over, in Kafka's order."""
     async for batch in stream:
-        for value in dict(zip(batch.keys, batch.values, strict=True)).values():
-            if value is not None:
-                _keep(_decode(value))
-
-
-def _keep(found: PartitionWindows) -> None:
-    if not _first_heard_s:
-        _first_heard_s.append(clock.monotonic_s())
-    before = _heard.get(found.partition)
-    if before is None or found.published_ns >= before.published_ns:
-        _heard[found.partition] = found
+        merge = place.merge
+        if merge is not None and batch.partition == tables.WINDOWS_PLACE:
+            for value in batch.values:
+                if value is not None:
+                    merge.windows.take(_decode(value))
 
 
 @app.timer(settings.trade_windows_interval_s)
 async def publish_windows() -> None:
-    """Publish the summary and the busiest symbols' windows."""
-    owned = tables.trade_windows.owned.get(PLACE)
-    if owned is None:
-        # Merged elsewhere now: what is known here grows old.
-        _heard.clear()
-        _first_heard_s.clear()
-        _written_s.clear()
-        return
-    now_s = clock.monotonic_s()
-    if not _heard or (len(_heard) < tables.PARTITIONS and now_s - _first_heard_s[0] < COMPLETE_WITHIN_S):
+    """Publish the summary and the busiest symbols' windows, where they have changed."""
+    merge, owned = place.merge, tables.trade_windows.owned.get(tables.WINDOWS_PLACE)
+    if merge is None or owned is None or not merge.publishable():
         return
     timestamp = datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC).isoformat(timespec="milliseconds")
-    summary, busiest = merge_windows(_heard.values(), timestamp)
-    changes: dict[str, SymbolWindow | AllWindows | None] = {window.symbol: window for window in busiest}
-    for symbol in owned.rows.keys() - changes.keys() - {ALL}:
-        if now_s - _written_s.setdefault(symbol, now_s) > KEPT_S:
-            changes[symbol] = None
-            del _written_s[symbol]
-    _written_s.update(dict.fromkeys((window.symbol for window in busiest), now_s))
-    await tables.trade_windows.write(PLACE, changes | {ALL: summary})
+    changes = merge.windows.to_publish(owned.rows, timestamp, clock.monotonic_s())
+    await tables.trade_windows.write(tables.WINDOWS_PLACE, changes)

@@ -21,7 +21,7 @@ from app.market.halts import HaltState
 from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
 from app.market.symbols import Listing
-from app.market.trade_tape import AllWindows, SymbolWindow
+from app.market.window_merge import AllWindows, SymbolWindow
 from app.stream.dead_letters import DeadLetter
 
 

@@ -8,19 +8,24 @@ import msgspec
 from app.kafka import topics
 from app.main import app, settings
 from app.market.boards import Leaderboard
+from app.market.bounds import check_time
 from app.market.daily_alerts import RangeRow
 from app.market.events import Reference
 from app.market.halts import HaltState
 from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
 from app.market.symbols import Listing
-from app.market.trade_tape import AllWindows, SymbolWindow, TapePartition, WindowTrade
-from app.stream import BatchedTable, RecordBatchSchema
+from app.market.trade_tape import TapePartition, WindowTrade
+from app.market.window_merge import AllWindows, SymbolWindow
+from app.stream import BatchedTable, RecordBatch, RecordBatchSchema
 from app.stream.announced import AnnouncingTable
 from app.stream.dead_letters import DeadLetterWriter
 from app.stream.folded import FoldedTable
+from tables.receipts import limits_ms
 
 Row = TypeVar("Row")
+
+PARTITIONS = settings.partitions
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,11 +59,13 @@ def _parts(spec: topics.TopicSpec, name: str, row: type[Row], sources: Sequence[
 aggregates = _batched(topics.AGGREGATES)
 raw_reference = _batched(topics.REFERENCE)
 raw_symbols = _batched(topics.SYMBOLS)
+#: Both, for one agent.
+aggregates_and_references = app.topic(topics.AGGREGATES.name, topics.REFERENCE.name, schema=RecordBatchSchema())
 trades = _batched(topics.TRADES)
 raw_quotes = _batched(topics.QUOTES)
 raw_halts = _batched(topics.HALTS)
-partition_tops = _batched(topics.PARTITION_TOPS)
-partition_windows = _batched(topics.PARTITION_WINDOWS)
+board_rows = _batched(topics.BOARD_ROWS)
+window_statistics = _batched(topics.WINDOW_STATISTICS)
 
 #: Reference data of each symbol; null until known.
 reference = _table(topics.MARKET_REFERENCE, "reference", Reference, topics.REFERENCE)
@@ -69,7 +76,10 @@ symbols = _table(topics.MARKET_SYMBOLS, "symbols", Listing, topics.SYMBOLS)
 #: The row of each symbol; an aggregate changes it, and so does new reference data.
 quotes = _table(topics.MARKET_QUOTES, "quotes", QuoteRow, topics.AGGREGATES, topics.REFERENCE)
 
-#: The published boards; made anew from the partitions' tops, so it covers no source offset.
+#: The partitions at which the boards are merged, and the windows: one each, on two workers where there are two.
+BOARDS_PLACE, WINDOWS_PLACE = 0, PARTITIONS - 1
+
+#: The published boards; made anew from what the partitions hand over, so it covers no source offset.
 leaderboards = _table(topics.LEADERBOARDS, "leaderboards", Leaderboard)
 
 #: The last best bid and offer of each symbol.
@@ -79,7 +89,7 @@ nbbo = _table(topics.NBBO, "nbbo", Nbbo, topics.QUOTES)
 halts = _announcing(topics.MARKET_HALTS, "halts", HaltState, topics.HALTS)
 
 #: The ranges of each symbol's day; announces new extremes and thresholds reached.
-daily_ranges = _announcing(topics.DAILY_RANGES, "daily_ranges", RangeRow, topics.AGGREGATES)
+daily_ranges = _announcing(topics.DAILY_RANGES, "daily_ranges", RangeRow, topics.AGGREGATES, topics.REFERENCE)
 
 
 def _quotes_of(partition: int) -> Mapping[str, Nbbo]:
@@ -89,12 +99,21 @@ def _quotes_of(partition: int) -> Mapping[str, Nbbo]:
 
 _window_trades = msgspec.json.Decoder(list[WindowTrade]).decode
 
+
+def _trades_of(batch: RecordBatch) -> list[WindowTrade]:
+    trades = batch.decoded(_window_trades)
+    for trade, limit_ms in zip(trades, limits_ms(batch), strict=True):
+        if trade.timestamp is not None and trade.timestamp > limit_ms:
+            check_time(trade.symbol, trade.timestamp, limit_ms)
+    return trades
+
+
 #: The last 1,000 trades of each symbol, in chunks; the side of each by the quote that was known then.
 trade_tape = FoldedTable[WindowTrade](
     app,
     name="trade_tape",
     make=lambda partition: TapePartition(lambda: _quotes_of(partition)),
-    decode_events=lambda batch: batch.decoded(_window_trades),
+    decode_events=_trades_of,
     changelog_topic=_batched(topics.TRADE_TAPE),
     sources=[topics.TRADES.name],
     dead_letters=dead_letters,
@@ -120,5 +139,3 @@ trade_windows = BatchedTable[SymbolWindow | AllWindows](
     decode=_decode_window,
     dead_letters=dead_letters,
 )
-
-PARTITIONS = settings.partitions

@@ -10,7 +10,8 @@ from typing import Literal
 
 Cleanup = Literal["delete", "compact"]
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 #: A flush of a table is one record batch, so that it is atomic. 2,000 rows of 900 bytes are
@@ -19,6 +20,10 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 #: The header in which the producer sends when it received an event (ASCII digits, ns).
 RECEIVED_NS_HEADER = "received_ns"
+
+
+#: What partitions hand over is begun anew each few seconds: a merge that starts afresh needs no more than that.
+HAND_OVER_RETENTION_MS = 10 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,11 @@ class TopicSpec:
                 "min.compaction.lag.ms": "60000",
                 "delete.retention.ms": str(DAY_MS),
             }
-        return common | {
-            "retention.ms": str(self.retention_ms),
-            "segment.bytes": str(256 * 1024 * 1024),
-        }
+        kept = common | {"retention.ms": str(self.retention_ms), "segment.bytes": str(256 * 1024 * 1024)}
+        if self.retention_ms < HOUR_MS:
+            # Kafka deletes whole segments, and never the one that is written to.
+            kept |= {"segment.ms": str(self.retention_ms // 2), "segment.bytes": str(32 * 1024 * 1024)}
+        return kept
 
 
 AGGREGATES = TopicSpec("massive.aggregates", "symbol", "A and AM events as Massive sent them")
@@ -75,22 +81,22 @@ MARKET_REFERENCE = TopicSpec("market.reference", "symbol", "reference data of ea
 MARKET_SYMBOLS = TopicSpec(
     "market.symbols", "symbol", "the directory: name, type and exchange of each symbol", cleanup="compact"
 )
-PARTITION_TOPS = TopicSpec(
-    "tapereader.partition-tops",
-    "board/partition",
-    "each partition's best rows, input of the merged boards",
-    retention_ms=HOUR_MS,
+BOARD_ROWS = TopicSpec(
+    "tapereader.board-rows",
+    "partition",
+    "the rows that a board may need, from each partition: what changed, now and then all of them",
+    retention_ms=HAND_OVER_RETENTION_MS,
     public=False,
 )
 LEADERBOARDS = TopicSpec("market.leaderboards", "board", "the ranked top 500 with their rows", cleanup="compact")
 TRADE_TAPE = TopicSpec(
     "tapereader.trade-tape", "symbol/slot", "the last 1,000 trades of each symbol in chunks", "compact", public=False
 )
-PARTITION_WINDOWS = TopicSpec(
-    "tapereader.partition-windows",
+WINDOW_STATISTICS = TopicSpec(
+    "tapereader.window-statistics",
     "partition",
-    "each partition's window statistics, input of the merged ones",
-    retention_ms=HOUR_MS,
+    "the statistics of each partition's windows: what changed, now and then all of them",
+    retention_ms=HAND_OVER_RETENTION_MS,
     public=False,
 )
 TRADE_WINDOWS = TopicSpec(
@@ -125,9 +131,9 @@ ALL_TOPICS = (
     *PUBLIC_TABLES,
     ALERTS,
     FEED,
-    PARTITION_TOPS,
+    BOARD_ROWS,
     TRADE_TAPE,
-    PARTITION_WINDOWS,
+    WINDOW_STATISTICS,
 )
 
 BY_NAME: Mapping[str, TopicSpec] = {spec.name: spec for spec in ALL_TOPICS}

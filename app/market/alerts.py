@@ -25,8 +25,8 @@ class AlertKind(StrEnum):
 class AlertRules(Struct, frozen=True):
     """When to raise an alert: multiples of the average volume, per cent of change, ms of silence.
 
-    Thresholds ascend. Highs and lows of a symbol are at least `cooldown_ms` of event time apart;
-    a threshold is raised once a day and a halt always.
+    Thresholds ascend, and there is one of each at least. Highs and lows of a symbol are at least `cooldown_ms` of
+    event time apart; a threshold is raised once a day and a halt always.
     """
 
     volume_multiples: tuple[float, ...] = (2.0, 5.0, 10.0)
@@ -93,14 +93,6 @@ def threshold_alerts(row: QuoteRow, raised: Set[str], rules: AlertRules) -> tupl
         # Those below count as raised too: a value that falls back through them is no news.
         keys_raised = keys_raised.union(keys)
     return keys_raised, alerts
-
-
-def reaches_any(row: QuoteRow, rules: AlertRules) -> bool:
-    """Whether a row reaches the least threshold of a kind, raised or not; cheap."""
-    volume, change = row.relative_volume, row.pct_change
-    return (volume is not None and volume >= min(rules.volume_multiples, default=volume + 1)) or (
-        change is not None and abs(change) >= min(rules.gap_percents, default=abs(change) + 1)
-    )
 
 
 def cool_down(

@@ -1,12 +1,22 @@
 """A symbol's day: its ranges with the alerts raised for it, and the alerts as they are published."""
 
+import math
+
 import msgspec
 from msgspec import Struct
 
-from app.market.alerts import Alert, AlertKind, AlertRules, cool_down, halt_alerts, range_alerts, threshold_alerts
+from app.market.alerts import (
+    Alert,
+    AlertKind,
+    AlertRules,
+    cool_down,
+    halt_alerts,
+    range_alerts,
+    threshold_alerts,
+)
 from app.market.calendar import Session, TradingCalendar
 from app.market.daily_ranges import DailyRange, RangeAlert, fold_range
-from app.market.events import Aggregate
+from app.market.events import Aggregate, Reference
 from app.market.halts import HaltState
 from app.market.rows import QuoteRow
 
@@ -42,13 +52,13 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
 
 
 def fold_day(
-    state: RangeRow | None, bar: Aggregate, rules: AlertRules, calendar: TradingCalendar
+    state: RangeRow | None, bar: Aggregate, rules: AlertRules, calendar: TradingCalendar, limit_ms: float = math.inf
 ) -> tuple[RangeRow, list[AlertRecord]]:
     """The row after a bar, and the alerts of new extremes that are not too soon after the last.
 
-    Raises `ValueError` as `fold_range` does.
+    `limit_ms` is as for `fold_range`, and `ValueError` is raised as there.
     """
-    ranges, found = fold_range(state, bar, calendar)
+    ranges, found = fold_range(state, bar, calendar, limit_ms)
     row = ranges if isinstance(ranges, RangeRow) else RangeRow(**msgspec.structs.asdict(ranges))
     if not found:
         return row, []
@@ -60,6 +70,23 @@ def fold_day(
     last_alert_ms, passed = cool_down(row.last_alert_ms, alerts, rules)
     records = [_record(alert, extremes[alert.key]) for alert in passed]
     return msgspec.structs.replace(row, last_alert_ms=last_alert_ms), records
+
+
+def reaches_threshold(state: RangeRow, bar: Aggregate, reference: Reference | None, rules: AlertRules) -> bool:
+    """Whether a bar reaches any threshold of its day, raised or not; cheap.
+
+    Looking at each bar, and not at the last of several, makes the alerts the same wherever bars are cut into batches.
+    """
+    if reference is None or reference.day != state.day:
+        return False
+    average, volume = reference.avg_volume, bar.accumulated_volume
+    # A little less than the least thresholds: whoever looks closely decides, and rounds as it does.
+    if average and volume is not None and volume >= average * 0.999 * rules.volume_multiples[0]:
+        return True
+    previous, close = reference.previous_day, bar.close
+    if previous is None or not previous.close or close is None:
+        return False
+    return abs(close / previous.close - 1.0) >= 0.00999 * rules.gap_percents[0]
 
 
 def fold_thresholds(state: RangeRow, quote: QuoteRow, rules: AlertRules) -> tuple[RangeRow, list[AlertRecord]]:

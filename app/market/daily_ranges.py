@@ -1,8 +1,11 @@
 """A symbol's high and low of each session of the day, and the alerts when one of them falls."""
 
+import math
+
 import msgspec
 from msgspec import Struct
 
+from app.market.bounds import LONGEST_BAR_MS, check_bar
 from app.market.calendar import Session, TradingCalendar
 from app.market.events import Aggregate
 from app.market.rows import QuoteRow
@@ -47,12 +50,14 @@ _EARLIER = {
 
 
 def fold_range(
-    state: DailyRange | None, bar: Aggregate | QuoteRow, calendar: TradingCalendar
+    state: DailyRange | None, bar: Aggregate | QuoteRow, calendar: TradingCalendar, limit_ms: float = math.inf
 ) -> tuple[DailyRange, list[RangeAlert]]:
     """The ranges after a bar, and at most one alert for its high and one for its low.
 
     Outside of all sessions, and for a bar of an older day, nothing changes. A missing high or low
-    is left out. Raises `ValueError`: no symbol, no time, or a time outside of the calendar.
+    is left out. `limit_ms` is the latest time that a bar received now may have: ranges of a later day were made by a
+    wrong one, and the bar begins afresh. Raises `ValueError`: no symbol, no time, one outside of the calendar or
+    later than the limit, or a bar of less than nothing or more than a minute.
     """
     if not bar.symbol:
         raise ValueError("expected a bar with a symbol, was without")
@@ -61,8 +66,11 @@ def fold_range(
         if bar.end_timestamp is None:
             raise ValueError(f"expected a start or end time in the bar of {bar.symbol}, was neither")
         at_ms = bar.end_timestamp - 1
+    end_ms = at_ms if bar.end_timestamp is None else bar.end_timestamp
+    if end_ms > limit_ms or not 0 <= end_ms - at_ms <= LONGEST_BAR_MS:
+        check_bar(bar.symbol, at_ms, end_ms, limit_ms)
     day = calendar.day_of(at_ms)
-    if state is None or day > state.day:
+    if state is None or day > state.day or (day < state.day and _is_to_come(state.day, limit_ms, calendar)):
         state = DailyRange(bar.symbol, day)
     session = calendar.session_of(at_ms)
     if session is None or day < state.day:
@@ -80,6 +88,10 @@ def fold_range(
             note = _note(state, session, direction, price)
             alerts.append(RangeAlert(bar.symbol, session, direction, price, previous, stamp_s, note))
     return (msgspec.structs.replace(state, **changes) if changes else state), alerts
+
+
+def _is_to_come(day: str, limit_ms: float, calendar: TradingCalendar) -> bool:
+    return limit_ms < math.inf and day > calendar.day_of(int(limit_ms))
 
 
 def _beyond(direction: str, price: float, extreme: float) -> bool:

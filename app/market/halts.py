@@ -4,11 +4,13 @@ The vendor tells halts and reopenings of Nasdaq-listed symbols only (tape 3). Of
 they trade is not said by their silence.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct, field
 
+from app.market.bounds import check_time
 from app.market.calendar import TradingCalendar
 from app.market.events import LimitUpLimitDown, epoch_ms
 
@@ -56,13 +58,18 @@ class HaltState(Struct, frozen=True, gc=False):
 
 
 def fold_halt(
-    state: HaltState | None, event: LimitUpLimitDown, codes: HaltCodes, calendar: TradingCalendar
+    state: HaltState | None,
+    event: LimitUpLimitDown,
+    codes: HaltCodes,
+    calendar: TradingCalendar,
+    limit_ms: float = math.inf,
 ) -> HaltState | None:
     """The state after an event, or None when it is older (time, then sequence) and left out.
 
     A band that is missing or 0.00, as in a halt, is not known: the last one of the day stays. An event without a
     code of either kind changes no halt; a halt ends with its trading day. Raises `ValueError`: no symbol, no
-    time, a time outside of the calendar, or another symbol.
+    time, a time outside of the calendar or later than `limit_ms`, or another symbol. `limit_ms` is the latest time
+    that an event received now may have: a state that is later was made by a wrong one and does not count.
     """
     symbol = event.symbol
     if not symbol:
@@ -70,9 +77,11 @@ def fold_halt(
     if event.timestamp is None:
         raise ValueError(f"expected a time (`t`) in the LULD event of {symbol}, was without")
     at_ms, sequence = epoch_ms(event.timestamp), event.sequence_number or 0
+    if at_ms > limit_ms:
+        check_time(symbol, at_ms, limit_ms)
     day = calendar.day_of(at_ms)
     upper, lower, tape, since, reason, resumed = event.upper_band, event.lower_band, event.tape, None, None, None
-    if state is not None:
+    if state is not None and state.timestamp <= limit_ms:
         if state.symbol != symbol:
             raise ValueError(f"expected a LULD event of {state.symbol}, was one of {symbol}")
         if (at_ms, sequence) < (state.timestamp, state.sequence_number):

@@ -1,9 +1,12 @@
 """A symbol's best bid and offer."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
+from itertools import repeat
 
 from msgspec import Struct
 
+from app.market.bounds import check_time
 from app.market.events import Quote
 
 #: Quotes have at most 4 decimals (Regulation NMS, Rule 612: $0.0001 under a dollar); half of one has 5.
@@ -32,21 +35,27 @@ class Nbbo(Struct, frozen=True, gc=False):
     received_ns: int | None = None
 
 
-def newest_quotes(events: Iterable[Quote]) -> dict[str, tuple[Quote, int]]:
-    """Of each symbol the quote that is in force after all of them, and its place among them.
+def newest_quotes(
+    events: Sequence[Quote], limits_ms: Sequence[float] | None = None
+) -> tuple[dict[str, tuple[Quote, int]], int]:
+    """Of each symbol the quote that is in force after all of them and its place among them; how many came too late.
 
-    To fold these into a state is to fold all. Raises `ValueError` as `fold_nbbo` does.
+    To fold these into a state is to fold all. `limits_ms` has the latest time that each may have. Raises `ValueError`
+    as `fold_nbbo` does.
     """
     newest: dict[str, tuple[Quote, int]] = {}
-    for place, event in enumerate(events):
+    late = 0
+    for place, (event, limit_ms) in enumerate(zip(events, limits_ms or repeat(math.inf), strict=False)):
         symbol = event.symbol
-        if not symbol or event.timestamp is None:
-            fold_nbbo(None, event)
+        if not symbol or event.timestamp is None or event.timestamp > limit_ms:
+            fold_nbbo(None, event, limit_ms=limit_ms)
             continue
         found = newest.get(symbol)
         if found is None or _not_before(event, found[0]):
             newest[symbol] = event, place
-    return newest
+        else:
+            late += 1
+    return newest, late
 
 
 def _not_before(event: Quote, other: Quote) -> bool:
@@ -56,18 +65,24 @@ def _not_before(event: Quote, other: Quote) -> bool:
     return (event.sequence_number or 0) >= (other.sequence_number or 0)
 
 
-def fold_nbbo(state: Nbbo | None, event: Quote, received_ns: int | None = None) -> Nbbo | None:
+def fold_nbbo(
+    state: Nbbo | None, event: Quote, received_ns: int | None = None, limit_ms: float = math.inf
+) -> Nbbo | None:
     """The state after a quote, or None when the quote is older (time, then sequence) and left out.
 
-    Raises `ValueError`: a quote without symbol or time, or of another symbol.
+    `limit_ms` is the latest time that a quote received now may have: a state that is later was made by a wrong one
+    and does not count. Raises `ValueError`: a quote without symbol or time, later than the limit, or of another
+    symbol.
     """
     symbol = event.symbol
     if not symbol:
         raise ValueError("expected a quote with a symbol (`sym`), was without")
     if event.timestamp is None:
         raise ValueError(f"expected a time (`t`) in the quote of {symbol}, was without")
+    if event.timestamp > limit_ms:
+        check_time(symbol, event.timestamp, limit_ms)
     sequence = event.sequence_number or 0
-    if state is not None:
+    if state is not None and state.timestamp <= limit_ms:
         if state.symbol != symbol:
             raise ValueError(f"expected a quote of {state.symbol}, was one of {symbol}")
         if (event.timestamp, sequence) < (state.timestamp, state.sequence_number):

@@ -1,11 +1,14 @@
 """A symbol's quote row: its last aggregate, its open price of the session, the derived figures.
 
-There are two ways, with equal results. `fold_quote` gives the row after each aggregate. Under load
 `accumulate` keeps only what later aggregates depend on, and `finish` derives the row once a flush.
 """
 
+import math
+
+import msgspec
 from msgspec import Struct
 
+from app.market.bounds import LONGEST_BAR_MS, check_bar
 from app.market.calendar import TradingCalendar
 from app.market.events import Aggregate, PreviousDay, Reference
 from app.market.rows import QuoteRow
@@ -18,7 +21,7 @@ class QuoteState(Struct, frozen=True, gc=False):
 
     `day` is the trading day (ISO date), `open` the session's first price in US dollars, None until
     there was one, `opened_regular` whether that session is the regular one, `ordered_ms` the time
-    that later aggregates must not be before, `received_ns` when the last one was received.
+    that later aggregates of the day must not be before.
     """
 
     last: Aggregate
@@ -27,16 +30,17 @@ class QuoteState(Struct, frozen=True, gc=False):
     opened_regular: bool
     open: float | None
     ordered_ms: int
-    received_ns: int | None
 
 
 def accumulate(
-    state: QuoteState | None, event: Aggregate, calendar: TradingCalendar, received_ns: int | None
+    state: QuoteState | None, event: Aggregate, calendar: TradingCalendar, limit_ms: float = math.inf
 ) -> QuoteState | None:
     """The state after an aggregate, or None when it is older than the state and left out.
 
-    Age goes by the aggregate's end, the session by its start; where one is missing the other
-    stands in. Raises `ValueError`: no symbol, no time at all, or a time outside of the calendar.
+    Age goes by the trading day, then by the aggregate's end, the session by its start; where one is missing the
+    other stands in. `limit_ms` is the latest time that an event received now may have: a state that is later was
+    made by a wrong one, and the aggregate begins afresh. Raises `ValueError`: no symbol, no time at all, a time
+    outside of the calendar or later than the limit, or a bar of less than nothing or more than a minute.
     """
     symbol = event.symbol
     if not symbol:
@@ -49,14 +53,16 @@ def accumulate(
         ordered_ms = start_ms
     elif start_ms is None:
         start_ms = ordered_ms - 1  # its end is the first ms that it does not cover
-    if state is not None and ordered_ms < state.ordered_ms:
-        return None
+    if ordered_ms > limit_ms or not 0 <= ordered_ms - start_ms <= LONGEST_BAR_MS:
+        check_bar(symbol, start_ms, ordered_ms, limit_ms)
     day, opened_regular = calendar.phase(start_ms)
     price = None
-    if state is not None:
+    if state is not None and state.ordered_ms <= limit_ms:
         if state.symbol != symbol:
             raise ValueError(f"expected an aggregate of {state.symbol}, was one of {symbol}")
         if day == state.day:
+            if ordered_ms < state.ordered_ms:
+                return None
             # A bar that began before the open but ended after others cannot undo the open.
             if state.opened_regular or not opened_regular:
                 opened_regular = state.opened_regular
@@ -67,11 +73,11 @@ def accumulate(
         price = event.open
         if price is None:
             price = event.close
-    return QuoteState(event, symbol, day, opened_regular, price, ordered_ms, received_ns)
+    return QuoteState(event, symbol, day, opened_regular, price, ordered_ms)
 
 
-def finish(state: QuoteState, reference: Reference | None) -> QuoteRow:
-    """The row of a state; reference data of another trading day counts as not known."""
+def finish(state: QuoteState, reference: Reference | None, received_ns: int | None = None) -> QuoteRow:
+    """The row of a state whose last aggregate was received then; reference data of another trading day is not known."""
     last = state.last
     opened = state.open
     close = last.close or 0.0
@@ -127,7 +133,7 @@ def finish(state: QuoteState, reference: Reference | None) -> QuoteRow:
         change_open,
         pct_open,
         relative_volume,
-        state.received_ns,
+        received_ns,
         None if traded is None or average is None else traded * average,
         pct_open_gap,
     )
@@ -153,32 +159,31 @@ def state_of(row: QuoteRow) -> QuoteState:
         row.start_timestamp,
         row.end_timestamp,
     )
-    return _resumed(row, last)
-
-
-def _resumed(row: QuoteRow, last: Aggregate) -> QuoteState:
     ordered_ms = row.end_timestamp if row.end_timestamp is not None else row.start_timestamp
     if ordered_ms is None:
         raise ValueError(f"expected a start or end time in the row of {row.symbol}, was neither")
-    return QuoteState(last, row.symbol, row.day, row.opened_regular, row.open, ordered_ms, row.received_ns)
-
-
-def fold_quote(
-    row: QuoteRow | None,
-    event: Aggregate,
-    reference: Reference | None,
-    calendar: TradingCalendar,
-    received_ns: int | None,
-) -> QuoteRow | None:
-    """The row after an aggregate, or None when it is older than the row and left out.
-
-    Raises `ValueError` as `accumulate` does.
-    """
-    # The new aggregate takes the last one's place in any case: no need to rebuild that from the row.
-    state = accumulate(None if row is None else _resumed(row, event), event, calendar, received_ns)
-    return None if state is None else finish(state, reference)
+    return QuoteState(last, row.symbol, row.day, row.opened_regular, row.open, ordered_ms)
 
 
 def with_reference(row: QuoteRow, reference: Reference | None) -> QuoteRow:
     """The row with its figures derived anew from reference data; None takes them away."""
-    return finish(state_of(row), reference)
+    return finish(state_of(row), reference, row.received_ns)
+
+
+def row_at(
+    bar: Aggregate,
+    row: QuoteRow | None,
+    reference: Reference | None,
+    calendar: TradingCalendar,
+    received_ns: int | None = None,
+) -> QuoteRow:
+    """The row as it was when a bar was its last: the same whichever later row of the session is there by now.
+
+    Raises `ValueError` as `accumulate` does.
+    """
+    state = accumulate(None, bar, calendar)
+    if state is None:
+        raise ValueError(f"expected a bar of {bar.symbol} that begins a state")
+    if row is not None and (row.day, row.opened_regular) == (state.day, state.opened_regular):
+        state = msgspec.structs.replace(state, open=row.open)
+    return finish(state, reference, received_ns)

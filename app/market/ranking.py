@@ -1,27 +1,28 @@
-"""Leaderboards: what a partition ranks best, and the market's best from all partitions' best.
+"""Leaderboards: the best rows of a set of symbols, by score, of the trading day that they agree on.
 
-A row counts while it is of the newest trading day that was seen. Boards that measure from the open
-start afresh with the first symbol that opened, and from then on rank opened symbols only.
+A row counts while it is of that day. Boards that measure from the open start afresh when it is agreed that the
+market has opened, and from then on rank opened symbols only. A day or an open is agreed on when three symbols
+(or all, where there are fewer) have seen it: one event with a wrong time moves nothing.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from heapq import nsmallest
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from app.market.bounds import AGREEING_SYMBOLS
 from app.market.rows import QuoteRow
 
-#: A trading day (ISO date, empty: none yet) and whether any symbol has seen its regular open.
+#: A trading day (ISO date, empty: none yet) and whether it is agreed that it has opened.
 Phase = tuple[str, bool]
 Scored = tuple[str, float]
 
-NO_PHASE: Phase = ("", False)
-LIMIT = 500
+NO_PHASE: Final[Phase] = ("", False)
+LIMIT: Final = 500
 
 
 class Board(Struct, frozen=True):
@@ -47,118 +48,153 @@ BOARDS = (
 )
 
 _FIRST_CAPACITY = 256
+#: The code of a place without a symbol, before all phases.
+_NOBODY = -1
 
 
-class PartitionRanking:
-    """The scores of a partition's symbols on every board, as columns that are cheap to rank."""
+class Ranking:
+    """Symbols' rows and their scores on every board, as columns that are cheap to rank.
+
+    `update` only notes a row: the columns take in what was noted, together, when somebody looks. A row that changed
+    three times since is written to them once.
+    """
 
     def __init__(self, boards: Sequence[Board] = BOARDS) -> None:
         self._columns = {board.name: column for column, board in enumerate(boards)}
-        self._from_open = [column for column, board in enumerate(boards) if board.from_open]
-        self._signs = [1.0 if board.ascending else -1.0 for board in boards]
+        self._boards = tuple(boards)
+        self._signs = np.array([1.0 if board.ascending else -1.0 for board in boards])
         # A getter of one field does not give a tuple: the symbol makes sure that there are two.
         self._scores_of: Any = attrgetter("symbol", *(board.score_field for board in boards))
         # Ranks in ascending order of signed scores; a score that is not known is NaN.
         self._scores: NDArray[np.float64] = np.full((_FIRST_CAPACITY, len(boards)), np.nan)
+        self._phases: NDArray[np.int64] = np.full(_FIRST_CAPACITY, _NOBODY, np.int64)
+        self._rows: list[QuoteRow | None] = []
         self._slots: dict[str, int] = {}
-        self._symbols: list[str] = []
         self._free: list[int] = []
-        self._phase = NO_PHASE
-
-    @property
-    def phase(self) -> Phase:
-        """The newest trading day of all rows so far, and whether one of them had opened that day."""
-        return self._phase
+        self._noted: dict[str, QuoteRow | None] = {}
+        self._agreed = _NOBODY
 
     def update(self, row: QuoteRow) -> None:
         """Let a symbol's row count in place of its last one."""
-        self._advance((row.day, row.opened_regular))
-        slot = self._slots.get(row.symbol)
-        if slot is None:
-            slot = self._new_slot(row.symbol)
-        day, opened = self._phase
-        if row.day != day:
-            self._scores[slot] = np.nan
-            return
-        values = self._scores_of(row)[1:]
-        self._scores[slot] = [
-            sign * value if value is not None and math.isfinite(value) else math.nan
-            for sign, value in zip(self._signs, values, strict=True)
-        ]
-        if opened and not row.opened_regular:
-            self._scores[slot, self._from_open] = np.nan
+        self._noted[row.symbol] = row
 
     def remove(self, symbol: str) -> None:
         """Rank a symbol no more; one that is not known is ignored."""
-        slot = self._slots.pop(symbol, None)
-        if slot is not None:
-            self._scores[slot] = np.nan
-            self._symbols[slot] = ""
-            self._free.append(slot)
+        self._noted[symbol] = None
+
+    def follow(self, changes: Mapping[str, QuoteRow | None]) -> None:
+        """Let changed rows count by symbol; None removes one."""
+        self._noted.update(changes)
+
+    @property
+    def phase(self) -> Phase:
+        """The newest trading day that enough symbols have seen, and whether as many have seen its open."""
+        self._settle()
+        return _phase_of(self._agreed)
+
+    def row(self, symbol: str) -> QuoteRow:
+        """The row of a symbol that is ranked. Raises `KeyError`: it is not."""
+        self._settle()
+        row = self._rows[self._slots[symbol]]
+        if row is None:
+            raise KeyError(symbol)
+        return row
 
     def tops(self, board: Board, limit: int = LIMIT) -> list[Scored]:
         """At most `limit` symbols with their scores, best first, equal scores by symbol."""
+        slots, scores = self._best(board, limit)
+        pairs = sorted(zip(scores.tolist(), map(self._symbol, slots.tolist()), strict=True))
+        sign = float(self._signs[self._columns[board.name]])
+        return [(symbol, sign * score) for score, symbol in pairs]
+
+    def candidates(self, limit: int = LIMIT) -> dict[str, QuoteRow]:
+        """The rows without which the boards of a larger set, that these symbols are part of, could be others.
+
+        They are the best of each board, and the rows that are furthest in time: a day that is new to these symbols
+        may be agreed on by others.
+        """
+        self._settle()
+        phases = self._phases[: len(self._rows)]
+        furthest = np.argsort(-phases, kind="stable")[:AGREEING_SYMBOLS]
+        chosen = np.zeros(len(phases), np.bool_)
+        chosen[furthest[phases[furthest] != _NOBODY]] = True
+        for board in self._boards:
+            chosen[self._best(board, limit)[0]] = True
+        rows = (self._rows[slot] for slot in np.flatnonzero(chosen).tolist())
+        return {row.symbol: row for row in rows if row is not None}
+
+    def _best(self, board: Board, limit: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """The places of the best, in no order, and their signed scores."""
+        self._settle()
         column = self._columns[board.name]
-        scores = self._scores[: len(self._symbols), column]
-        ranked = np.flatnonzero(~np.isnan(scores))
+        phases, scores = self._phases[: len(self._rows)], self._scores[: len(self._rows), column]
+        of_now = phases == self._agreed if board.from_open else phases >> 1 == self._agreed >> 1
+        ranked = np.flatnonzero(of_now & ~np.isnan(scores))
         chosen = scores[ranked]
-        if limit <= 0 or not len(ranked):
-            return []
+        if limit <= 0:
+            return ranked[:0], chosen[:0]
         if len(ranked) > limit:
             cut = chosen[np.argpartition(chosen, limit - 1)[limit - 1]]
             best = ranked[chosen < cut]
             # Of those that tie at the cut the first by symbol are taken.
-            tied = _first_symbols(self._symbols, ranked[chosen == cut], limit - len(best))
+            tied = nsmallest(limit - len(best), map(self._symbol, ranked[chosen == cut].tolist()))
             ranked = np.concatenate([best, np.array([self._slots[symbol] for symbol in tied], dtype=np.intp)])
             chosen = scores[ranked]
-        pairs = sorted(zip(chosen.tolist(), (self._symbols[slot] for slot in ranked.tolist()), strict=True))
-        sign = self._signs[column]
-        return [(symbol, sign * score) for score, symbol in pairs]
+        return ranked, chosen
 
-    def _advance(self, phase: Phase) -> None:
-        if phase <= self._phase:
+    def _symbol(self, slot: int) -> str:
+        row = self._rows[slot]
+        return "" if row is None else row.symbol
+
+    def _settle(self) -> None:
+        noted, self._noted = self._noted, {}
+        if not noted:
             return
-        if phase[0] != self._phase[0]:
-            self._scores[:] = np.nan
-        else:
-            self._scores[:, self._from_open] = np.nan
-        self._phase = phase
+        rows: list[QuoteRow] = []
+        for symbol, row in noted.items():
+            if row is not None:
+                rows.append(row)
+            elif (slot := self._slots.pop(symbol, None)) is not None:
+                self._scores[slot], self._phases[slot], self._rows[slot] = np.nan, _NOBODY, None
+                self._free.append(slot)
+        if rows:
+            slots = [self._slot(row) for row in rows]
+            scores = np.array([self._scores_of(row)[1:] for row in rows], np.float64)
+            scores[~np.isfinite(scores)] = np.nan
+            self._scores[slots] = scores * self._signs
+            self._phases[slots] = [_code(row.day, row.opened_regular) for row in rows]
+        self._agreed = self._newest_agreed()
 
-    def _new_slot(self, symbol: str) -> int:
-        if self._free:
-            slot = self._free.pop()
-            self._symbols[slot] = symbol
-        else:
-            slot = len(self._symbols)
-            self._symbols.append(symbol)
-            if slot == len(self._scores):
-                self._scores = np.concatenate([self._scores, np.full_like(self._scores, np.nan)])
-        self._slots[symbol] = slot
+    def _newest_agreed(self) -> int:
+        count = min(AGREEING_SYMBOLS, len(self._slots))
+        if not count:
+            return _NOBODY
+        phases = self._phases[: len(self._rows)]
+        return int(np.partition(phases, len(phases) - count)[len(phases) - count])
+
+    def _slot(self, row: QuoteRow) -> int:
+        slot = self._slots.get(row.symbol)
+        if slot is None:
+            slot = self._slots[row.symbol] = self._free.pop() if self._free else self._appended()
+        self._rows[slot] = row
+        return slot
+
+    def _appended(self) -> int:
+        slot = len(self._rows)
+        self._rows.append(None)
+        if slot == len(self._scores):
+            self._scores = np.concatenate([self._scores, np.full_like(self._scores, np.nan)])
+            self._phases = np.concatenate([self._phases, np.full_like(self._phases, _NOBODY)])
         return slot
 
 
-def _first_symbols(symbols: Sequence[str], slots: NDArray[np.intp], count: int) -> list[str]:
-    """The first `count` by symbol of those in the slots."""
-    return nsmallest(count, (symbols[slot] for slot in slots.tolist()))
+def _code(day: str, opened: bool) -> int:
+    """A phase as a number that orders like it."""
+    return int(day.replace("-", "")) * 2 + opened
 
 
-def merge_tops(
-    tops: Mapping[int, tuple[Phase, Sequence[Scored]]], board: Board, limit: int = LIMIT
-) -> tuple[Phase, list[Scored]]:
-    """The newest phase of all partitions and the market's best, from each partition's best.
-
-    A partition that is still in an older day has nothing to say; for a board from the open neither
-    has one that has not seen the open yet, because it ranks by another open.
-    """
-    newest = max((phase for phase, _ in tops.values()), default=NO_PHASE)
-    sign = 1.0 if board.ascending else -1.0
-    best = nsmallest(
-        limit,
-        (
-            (sign * score, symbol)
-            for phase, scored in tops.values()
-            if (phase == newest if board.from_open else phase[0] == newest[0])
-            for symbol, score in scored
-        ),
-    )
-    return newest, [(symbol, sign * score) for score, symbol in best]
+def _phase_of(code: int) -> Phase:
+    if code == _NOBODY:
+        return NO_PHASE
+    digits = str(code >> 1)
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}", bool(code & 1)

@@ -1,19 +1,16 @@
 """The trade windows of a partition as a table: chunks by key, statistics of what changed, the tape of a symbol."""
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from app.market.events import Trade
 from app.market.nbbo import Nbbo
-from app.market.trade_statistics import WindowDetail, WindowStatistics
+from app.market.trade_statistics import WindowStatistics
 from app.market.trade_windows import TapeTrade, TradeWindows
-
-#: Symbols whose statistics are published one by one.
-TOP_WINDOWS = 100
+from app.market.window_merge import TOP_WINDOWS, HandedWindow, busiest_of
 
 _Int32 = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 _Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -35,30 +32,6 @@ class WindowTrade(Trade, frozen=True, tag_field="ev", tag="T", gc=False):
     trf_id: _Int32 | None = msgspec.field(default=None, name="trfi")
     trf_timestamp: _Int64 | None = msgspec.field(default=None, name="trft")
     decimal_size: _DecimalText | Annotated[float, Meta(ge=0)] | None = msgspec.field(default=None, name="ds")
-
-
-class SymbolWindow(WindowDetail, frozen=True, kw_only=True, gc=False):
-    """A record of `market.trade-windows`: one symbol's window; `timestamp` is ISO-8601 UTC."""
-
-    timestamp: str
-    symbol: str
-
-
-class AllWindows(Struct, frozen=True):
-    """The record of `market.trade-windows` under the key `*`: all symbols' windows."""
-
-    timestamp: str
-    symbols: dict[str, WindowStatistics]
-    symbol_count: int
-
-
-class PartitionWindows(Struct, frozen=True):
-    """What a partition hands over: the statistics of each of its windows, and all figures of its busiest."""
-
-    partition: int
-    published_ns: int
-    symbols: dict[str, WindowStatistics]
-    details: dict[str, WindowDetail] = {}
 
 
 class TapePartition:
@@ -113,38 +86,15 @@ class TapePartition:
             else:
                 self._statistics[symbol] = found
 
-    def statistics(self) -> Mapping[str, WindowStatistics]:
-        """The statistics of each window; only those of windows that changed are computed."""
+    def handed(self, top: int = TOP_WINDOWS) -> dict[str, HandedWindow]:
+        """Every window for the merge, all figures of the busiest; only those of windows that changed are computed."""
         self.refresh(len(self._stale))
-        return self._statistics
-
-    def details(self, top: int = TOP_WINDOWS) -> dict[str, WindowDetail]:
-        """All figures of the busiest windows, as of the last call of `statistics`."""
-        found: dict[str, WindowDetail] = {}
-        for symbol in _busiest(self._statistics, top):
-            detail = self.windows.detail(symbol, self._statistics[symbol])
-            if detail is not None:
-                found[symbol] = detail
-        return found
-
-
-def merge_windows(
-    partitions: Iterable[PartitionWindows], timestamp: str, top: int = TOP_WINDOWS
-) -> tuple[AllWindows, list[SymbolWindow]]:
-    """The summary of all symbols, and those with the largest volume, largest first, ties by symbol."""
-    symbols: dict[str, WindowStatistics] = {}
-    details: dict[str, WindowDetail] = {}
-    for found in sorted(partitions, key=lambda windows: windows.published_ns):
-        symbols |= found.symbols
-        details |= found.details
-    return AllWindows(timestamp, symbols, len(symbols)), [
-        SymbolWindow(timestamp=timestamp, symbol=symbol, **msgspec.structs.asdict(details.get(symbol, symbols[symbol])))
-        for symbol in _busiest(symbols, top)
-    ]
-
-
-def _busiest(symbols: Mapping[str, WindowStatistics], top: int) -> list[str]:
-    return heapq.nsmallest(top, symbols, key=lambda symbol: (-symbols[symbol].total_volume, symbol))
+        windows = {symbol: HandedWindow(found) for symbol, found in self._statistics.items()}
+        for symbol in busiest_of(windows, top):
+            windows[symbol] = HandedWindow(
+                self._statistics[symbol], self.windows.detail(symbol, self._statistics[symbol])
+            )
+        return windows
 
 
 def tape_of(symbol: str, chunks: Mapping[int, bytes]) -> list[Trade]:

@@ -179,6 +179,10 @@ RECOVERY_REMAINING = Metric(
 REBALANCES = Metric(
     "tapereader.consumer.rebalances", _COUNTER, "{rebalance}", "rebalances since the start", (Part.WORKER,)
 )
+LATE = Metric(
+    "tapereader.events.late", _COUNTER, "{record}", "events left out since a newer one of their symbol was there",
+    (Part.WORKER,), (TOPIC,),
+)  # fmt: skip
 DEAD_LETTERS = Metric(
     "tapereader.dead_letters", _COUNTER, "{record}", "records that could not be processed", (Part.WORKER,)
 )

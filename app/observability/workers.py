@@ -8,7 +8,7 @@ from aiohttp import web
 from faust.types import TP
 from mode import Service
 
-from app.observability import metrics
+from app.observability import left_out, metrics
 from app.observability.engine import EngineMeters
 from app.observability.meters import Meters, Reading
 from app.observability.operations import Operations, served
@@ -106,6 +106,7 @@ class Observed:
         observe(metrics.REBALANCES, lambda: [(app.rebalancing_count, {})])
         observe(metrics.RECOVERING, lambda: [(app.tables.recovery.in_recovery, {})])
         observe(metrics.RECOVERY_REMAINING, lambda: [(self.recovery_remaining(), {})])
+        observe(metrics.LATE, lambda: self._by_topic(left_out.counts))
         observe(metrics.DEAD_LETTERS, lambda: [(self._dead_letters(), {})])
         observe(metrics.TABLE_ROWS, lambda: [(table.row_count(), _of(table)) for table in self.tables()])
         observe(metrics.TABLE_PARTITIONS, lambda: [(len(table.owned), _of(table)) for table in self.tables()])

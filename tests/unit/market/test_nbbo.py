@@ -41,7 +41,7 @@ def test_to_fold_the_newest_of_each_symbol_is_to_fold_all(before: Quote | None, 
         symbol = event.symbol or ""
         one_by_one[symbol] = fold_nbbo(one_by_one.get(symbol), event) or one_by_one[symbol]
 
-    for symbol, (event, place) in newest_quotes(events).items():
+    for symbol, (event, place) in newest_quotes(events)[0].items():
         assert events[place] is event
         at_once[symbol] = fold_nbbo(at_once.get(symbol), event) or at_once[symbol]
 
@@ -54,3 +54,20 @@ def test_a_quote_without_symbol_or_time_is_an_error(event: Quote) -> None:
         fold_nbbo(None, event)
     with pytest.raises(ValueError, match="expected a"):
         newest_quotes([Quote("ABC", timestamp=1), event])
+
+
+def test_a_quote_ahead_of_its_receipt_is_refused_and_a_row_of_a_time_to_come_heals() -> None:
+    poisoned = fold_nbbo(None, Quote("ABC", bid_price=1.0, timestamp=10**13))
+    with pytest.raises(ValueError, match="ahead of its receipt"):
+        fold_nbbo(poisoned, Quote("ABC", timestamp=1001), limit_ms=1000)
+    with pytest.raises(ValueError, match="ahead of its receipt"):
+        newest_quotes([Quote("ABC", timestamp=1), Quote("ABC", timestamp=1001)], [1000, 1000])
+    healed = fold_nbbo(poisoned, Quote("ABC", bid_price=2.0, timestamp=1000), limit_ms=1000)
+    assert healed is not None
+    assert (healed.bid_price, healed.timestamp) == (2.0, 1000)
+
+
+def test_quotes_that_come_after_a_newer_one_are_counted_as_late() -> None:
+    times = [5, 7, 6, 7, 1]
+    newest, late = newest_quotes([Quote("ABC", timestamp=at_ms) for at_ms in times])
+    assert (newest["ABC"][1], late) == (3, 2)

@@ -1,5 +1,6 @@
 """Quote rows against a naive reading of the rules, on any sequence of aggregates."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.market.bounds import AHEAD_MS, LONGEST_BAR_MS
 from app.market.calendar import TradingCalendar
 from app.market.events import Aggregate, MinuteAggregate, PreviousDay, Reference
-from app.market.quotes import QuoteState, accumulate, finish, fold_quote, state_of, with_reference
+from app.market.quotes import QuoteState, accumulate, finish, row_at, state_of, with_reference
 from app.market.rows import QuoteRow
 
 CALENDAR = TradingCalendar.new_york()
@@ -75,7 +77,7 @@ class Naive:
         ended: int = end if end is not None else started
         day, regular = CALENDAR.day_of(started), CALENDAR.opened(started)
         if row is not None:
-            if ended < row["ended"] or day < row["day"]:
+            if (day, ended) < (row["day"], row["ended"]):
                 return None
             if day == row["day"] and row["opened_regular"]:
                 regular = True
@@ -118,6 +120,18 @@ def without_order(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "ended"}
 
 
+def fold_quote(
+    row: QuoteRow | None,
+    event: Aggregate,
+    reference: Reference | None,
+    received_ns: int | None,
+    limit_ms: float = math.inf,
+) -> QuoteRow | None:
+    """The row after one aggregate."""
+    state = accumulate(None if row is None else state_of(row), event, CALENDAR, limit_ms)
+    return None if state is None else finish(state, reference, received_ns)
+
+
 @settings(max_examples=300)
 @given(st.lists(st.tuples(aggregates(), references()), max_size=12))
 def test_any_sequence_gives_the_row_that_the_rules_give(sequence: list[tuple[Aggregate, Reference | None]]) -> None:
@@ -125,7 +139,7 @@ def test_any_sequence_gives_the_row_that_the_rules_give(sequence: list[tuple[Agg
     row: QuoteRow | None = None
     for received_ns, (event, reference) in enumerate(sequence):
         expected = naive.fold(event, reference)
-        folded = fold_quote(row, event, reference, CALENDAR, received_ns)
+        folded = fold_quote(row, event, reference, received_ns)
         if expected is None:
             assert folded is None
             continue
@@ -145,8 +159,8 @@ def test_folding_a_batch_then_finishing_equals_folding_each_event(
     for index, event in enumerate(events):
         if index == resumed_at and state is not None:
             state = state_of(finish(state, reference))  # a flush and a restart between two events
-        row = fold_quote(row, event, reference, CALENDAR, index) or row
-        state = accumulate(state, event, CALENDAR, index) or state
+        row = fold_quote(row, event, reference, None) or row
+        state = accumulate(state, event, CALENDAR) or state
     assert (None if state is None else finish(state, reference)) == row
 
 
@@ -154,24 +168,24 @@ def test_folding_a_batch_then_finishing_equals_folding_each_event(
 def test_reference_data_that_comes_later_gives_the_row_it_would_have_given_sooner(
     event: Aggregate, sooner: Reference | None, later: Reference | None
 ) -> None:
-    row = fold_quote(None, event, sooner, CALENDAR, 1)
+    row = fold_quote(None, event, sooner, 1)
     assert row is not None
-    assert with_reference(row, later) == fold_quote(None, event, later, CALENDAR, 1)
+    assert with_reference(row, later) == fold_quote(None, event, later, 1)
 
 
 @given(st.lists(aggregates(), min_size=1, max_size=6), references())
 def test_a_repeated_aggregate_changes_nothing(events: list[Aggregate], reference: Reference | None) -> None:
     row: QuoteRow | None = None
     for event in events:
-        row = fold_quote(row, event, reference, CALENDAR, 1) or row
+        row = fold_quote(row, event, reference, 1) or row
         assert row is not None
-        assert (fold_quote(row, event, reference, CALENDAR, 1) or row) == row
+        assert (fold_quote(row, event, reference, 1) or row) == row
 
 
 def test_the_row_s_fields_stand_in_their_order() -> None:
     event = Aggregate("ABC", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, OPEN_MS, OPEN_MS + 1000)
     reference = Reference("ABC", "2013-10-09", PreviousDay(11, 12, 13, 14, 15, 16), 17, 18)
-    row = fold_quote(None, event, reference, CALENDAR, 19)
+    row = fold_quote(None, event, reference, 19)
     assert row is not None
     assert msgspec.structs.asdict(row) == {
         "symbol": "ABC",
@@ -217,7 +231,7 @@ def test_the_open_price_starts_afresh_at_the_open_and_at_the_new_day() -> None:
     row: QuoteRow | None = None
     starts_and_prices = [(PRE_MARKET_MS, 1), (OPEN_MS - 1000, 2), (OPEN_MS, 3), (OPEN_MS + 1000, 4), (NEXT_MS, 5)]
     for start_ms, price in starts_and_prices:
-        row = fold_quote(row, bar(start_ms, price), None, CALENDAR, None)
+        row = fold_quote(row, bar(start_ms, price), None, None)
         assert row is not None
         opens.append(row.open)
     assert opens == [1, 1, 3, 3, 5]
@@ -231,9 +245,60 @@ def test_the_open_price_starts_afresh_at_the_open_and_at_the_new_day() -> None:
         pytest.param(Aggregate("ABC"), "aggregate of ABC, was neither", id="no-time"),
         pytest.param(Aggregate("ABC", start_timestamp=OPEN_MS * 10**6), "event time in epoch ms", id="nanoseconds"),
         pytest.param(Aggregate("XYZ", start_timestamp=NEXT_MS), "of ABC, was one of XYZ", id="another-symbol"),
+        pytest.param(
+            Aggregate("ABC", start_timestamp=OPEN_MS, end_timestamp=OPEN_MS - 1),
+            "a bar of ABC of 0 to 61 s",
+            id="ends-first",
+        ),
+        pytest.param(
+            Aggregate("ABC", start_timestamp=OPEN_MS, end_timestamp=OPEN_MS + LONGEST_BAR_MS + 1),
+            "of 0 to 61 s",
+            id="long",
+        ),
     ],
 )
 def test_what_is_no_aggregate_of_the_symbol_is_an_error_with_its_reason(event: Aggregate, reason: str) -> None:
-    row = fold_quote(None, bar(OPEN_MS, 1), None, CALENDAR, None)
+    row = fold_quote(None, bar(OPEN_MS, 1), None, None)
     with pytest.raises(ValueError, match=reason):
-        fold_quote(row, event, None, CALENDAR, None)
+        fold_quote(row, event, None, None)
+
+
+def test_a_bar_more_than_a_minute_ahead_of_its_receipt_is_refused() -> None:
+    row = fold_quote(None, bar(OPEN_MS, 1), None, None)
+    limit_ms = OPEN_MS + AHEAD_MS
+    with pytest.raises(ValueError, match=r"of ABC at most 60 s ahead of its receipt, was 120 s ahead \(at 2013-10-09T"):
+        fold_quote(row, bar(OPEN_MS + 119_000, 2), None, None, limit_ms)
+    assert fold_quote(row, bar(limit_ms - 1000, 2), None, None, limit_ms) is not None
+
+
+def test_a_row_of_a_time_to_come_heals_with_the_next_good_bar() -> None:
+    poisoned = fold_quote(None, bar(NEXT_MS + 365 * 86_400_000, 9), None, None)
+    row = fold_quote(poisoned, bar(OPEN_MS, 1), None, None, OPEN_MS + AHEAD_MS)
+    assert row is not None
+    assert (row.day, row.open, row.close) == ("2013-10-09", 1, 2)
+
+
+def test_a_wrong_end_holds_a_symbol_up_to_the_next_day_at_most() -> None:
+    """Whoever comes without a receipt: the day goes before the end."""
+    late = Aggregate("ABC", open=9.0, end_timestamp=NEXT_MS + 60_000)  # of which day it is, its end says
+    row = fold_quote(None, msgspec.structs.replace(late, start_timestamp=NEXT_MS - 1), None, None)
+    after = fold_quote(row, bar(NEXT_MS, 1), None, None)
+    assert row is not None
+    assert after is not None
+    assert (row.day, after.day, after.close) == ("2013-10-09", "2013-10-10", 2)
+
+
+@given(st.lists(aggregates(), min_size=1, max_size=8), references())
+def test_the_row_at_a_bar_is_the_one_that_the_bar_made(events: list[Aggregate], reference: Reference | None) -> None:
+    rows: list[tuple[Aggregate, QuoteRow]] = []
+    row: QuoteRow | None = None
+    for event in events:
+        folded = fold_quote(row, event, reference, None)
+        if folded is not None:
+            row = folded
+            rows.append((event, folded))
+    for event, made in rows:
+        session = [found for _, found in rows if (found.day, found.opened_regular) == (made.day, made.opened_regular)]
+        # A row whose session had no price yet, or whose bar began before the session that it counts in, is its own.
+        if made.open == session[-1].open and row_at(event, None, None, CALENDAR).opened_regular == made.opened_regular:
+            assert row_at(event, session[-1], reference, CALENDAR) == made

@@ -12,8 +12,8 @@ import pytest
 from app.market.calendar import TradingCalendar
 from app.market.daily_ranges import DailyRange, fold_range
 from app.market.events import Aggregate, PreviousDay, Quote, Reference, Trade
-from app.market.quotes import fold_quote
-from app.market.ranking import BOARDS, PartitionRanking
+from app.market.quotes import QuoteState, accumulate, finish
+from app.market.ranking import BOARDS, Ranking
 from app.market.rows import QuoteRow
 from app.market.trade_windows import TradeWindows
 
@@ -50,13 +50,12 @@ def references() -> dict[str, Reference]:
 
 @cache
 def rows() -> dict[str, QuoteRow]:
-    found: dict[str, QuoteRow] = {}
+    found: dict[str, QuoteState] = {}
     for event in events():
         if isinstance(event, Aggregate):
             symbol = event.symbol or ""
-            row = fold_quote(found.get(symbol), event, references()[symbol], CALENDAR, None)
-            found[symbol] = row or found[symbol]
-    return found
+            found[symbol] = accumulate(found.get(symbol), event, CALENDAR) or found[symbol]
+    return {symbol: finish(state, references()[symbol]) for symbol, state in found.items()}
 
 
 def test_rows_are_the_expected_ones() -> None:
@@ -67,7 +66,7 @@ def test_rows_are_the_expected_ones() -> None:
 
 @pytest.mark.parametrize("name", ["top_volume", "top_gappers", "top_gainers"])
 def test_boards_are_the_expected_ones(name: str) -> None:
-    ranking = PartitionRanking()
+    ranking = Ranking()
     for row in rows().values():
         ranking.update(row)
     board = next(board for board in BOARDS if board.name == name)

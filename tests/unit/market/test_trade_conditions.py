@@ -132,7 +132,7 @@ def test_sizes_are_those_with_fractions() -> None:
     assert [(each.size, each.exchange_name, each.condition_names) for each in tape] == [
         (0.0015, "FINRA Nasdaq TRF Carteret", ("Odd Lot Trade",))
     ] * 2
-    found = partition.statistics()["A"]
+    found = partition.handed()["A"].statistics
     assert (found.total_volume, found.max_size) == (0.003, 0.0015)
 
 

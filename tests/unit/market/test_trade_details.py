@@ -11,7 +11,7 @@ from app.market.events import Quote
 from app.market.nbbo import Nbbo, fold_nbbo
 from app.market.trade_sides import QUOTE_AHEAD_MS, QUOTE_VALID_MS, Side, side_of
 from app.market.trade_statistics import LargePrint
-from app.market.trade_tape import PartitionWindows, TapePartition, WindowTrade, merge_windows, read_tape
+from app.market.trade_tape import TapePartition, WindowTrade, read_tape
 from app.market.trade_windows import WINDOW_IDLE_MS
 
 START_MS = 1_381_325_400_000
@@ -147,8 +147,8 @@ def check(batches: list[tuple[list[WindowTrade], Nbbo | None, bool]]) -> None:
 
 
 def compare(partition: TapePartition, naive: Naive, store: dict[str, bytes]) -> None:
-    partition.statistics()
-    found = partition.details().get("ABC")
+    handed = partition.handed().get("ABC")
+    found = None if handed is None else handed.detail
     if not naive.trades:
         assert found is None
         return
@@ -193,13 +193,3 @@ def test_a_chunk_of_before_there_were_sides_is_read() -> None:
     old = b'[0,1381325400000,[[10.5,100,1381325400000,1,0,4,3,0,"x",[14]]]]'
     (trade,) = read_tape("ABC", {0: old})
     assert (trade.price, trade.size, trade.id, trade.side) == (10.5, 100, "x", None)
-
-
-def test_the_merge_has_all_figures_of_the_busiest_only() -> None:
-    partition = TapePartition()
-    partition.fold(WindowTrade(f"S{size}", price=1.0, size=float(size), timestamp=START_MS) for size in (1, 3, 2))
-    found = PartitionWindows(0, 1, dict(partition.statistics()), partition.details(2))
-    summary, busiest = merge_windows([found], "now", 2)
-    assert [(window.symbol, window.trades_per_minute) for window in busiest] == [("S3", 1.0), ("S2", 1.0)]
-    assert [each.size for each in busiest[0].largest_prints] == [3.0]
-    assert summary.symbol_count == 3
