@@ -12,8 +12,9 @@ from app.local import java
 
 @pytest.fixture(autouse=True)
 def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache directory of the test's own."""
+    """Cache directories of the test's own: jgo lays out its directory anew, under brokers that start meanwhile."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("JGO_CACHE_DIR", str(tmp_path / "jgo"))
     return tmp_path / "cache"
 
 
