@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from app.market.bounds import LONGEST_BAR_MS, check_bar
 from app.market.calendar import TradingCalendar
-from app.market.events import Aggregate, PreviousDay, Reference
+from app.market.events import Aggregate, PreviousDay, Reference, exact_shares
 from app.market.rows import QuoteRow
 
 _UNKNOWN_DAY = PreviousDay()
@@ -80,6 +80,9 @@ def finish(state: QuoteState, reference: Reference | None, received_ns: int | No
     """The row of a state whose last aggregate was received then; reference data of another trading day is not known."""
     last = state.last
     opened = state.open
+    traded = last.accumulated_volume
+    if last.decimal_accumulated_volume is not None:
+        traded = exact_shares(last.decimal_accumulated_volume, traded)
     close = last.close or 0.0
     avg_volume = free_float = change = pct_change = change_open = pct_open = relative_volume = pct_open_gap = None
     previous = _UNKNOWN_DAY
@@ -89,7 +92,7 @@ def finish(state: QuoteState, reference: Reference | None, received_ns: int | No
         avg_volume = reference.avg_volume
         free_float = reference.free_float
         if avg_volume:
-            relative_volume = (last.accumulated_volume or 0.0) / avg_volume
+            relative_volume = (traded or 0.0) / avg_volume
     previous_close = previous.close
     if previous_close is not None:
         change = close - previous_close
@@ -101,15 +104,14 @@ def finish(state: QuoteState, reference: Reference | None, received_ns: int | No
         change_open = close - opened
         if opened:
             pct_open = change_open / opened * 100.0
-    traded = last.accumulated_volume
     average = last.aggregate_vwap
     # Positions, because keywords cost this path a third of its time; a test pins the order.
     return QuoteRow(
         state.symbol,
         state.day,
         state.opened_regular,
-        last.volume,
-        last.accumulated_volume,
+        last.volume if last.decimal_volume is None else exact_shares(last.decimal_volume, last.volume),
+        traded,
         last.official_open_price or 0.0,
         last.vwap,
         opened,

@@ -86,6 +86,10 @@ class Naive:
             self.prices.setdefault((day, regular), offered)
         self.row = {"symbol": "ABC", "day": day, "opened_regular": regular, "ended": ended}
         self.row |= {name: getattr(event, name) for name in COPIED}
+        for field in ("volume", "accumulated_volume"):
+            decimal = getattr(event, f"decimal_{field}")
+            if decimal is not None:
+                self.row[field] = decimal
         self.row["official_open_price"] = event.official_open_price or 0.0
         self.row["open"] = self.prices.get((day, regular))
         self.derive(reference)
@@ -302,3 +306,17 @@ def test_the_row_at_a_bar_is_the_one_that_the_bar_made(events: list[Aggregate], 
         # A row whose session had no price yet, or whose bar began before the session that it counts in, is its own.
         if made.open == session[-1].open and row_at(event, None, None, CALENDAR).opened_regular == made.opened_regular:
             assert row_at(event, session[-1], reference, CALENDAR) == made
+
+
+def test_volumes_are_those_with_fractions() -> None:
+    """The vendor's own values."""
+    event = msgspec.json.decode(
+        b'{"ev":"A","sym":"A","v":4989,"av":4332125,"dv":"4989.0","dav":"4332125.038360","c":10.0,"a":2.0,'
+        b'"s":%d,"e":%d}' % (OPEN_MS, OPEN_MS + 1000),
+        type=Aggregate,
+    )
+    row = fold_quote(None, event, Reference("A", CALENDAR.day_of(OPEN_MS), avg_volume=4332125.03836), None)
+    assert row is not None
+    assert (row.volume, row.accumulated_volume) == (4989.0, 4332125.03836)
+    assert (row.dollar_volume, row.relative_volume) == (4332125.03836 * 2, 1.0)
+    assert (state_of(row).last.accumulated_volume, with_reference(row, None).volume) == (4332125.03836, 4989.0)
