@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     # One machine
     data_dir: Path = Field(Path(".tapereader"), description="Directory of Kafka's and Redis's data and of the logs.")
     kafka_port: int = Field(19092, ge=1, le=65535, description="Port of the Kafka that `up` starts.")
+    kafka_disk_mib: int = Field(
+        4096, ge=512, description="Disk (MiB) that events in the Kafka that `up` starts may take; the oldest go first."
+    )
     redis_port: int = Field(16379, ge=1, le=65535, description="Port of the Redis that `up` starts.")
     http_host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
     http_port: int = Field(8000, ge=1, le=65535, description="Port of the gateway: page, REST and WebSocket.")

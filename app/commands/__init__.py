@@ -132,6 +132,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show what a running `tapereader up` does. The exit code is 3 when none runs."""
+    from app.local.disk import Usage
     from app.local.state import last_end, read_state, readiness
 
     with errors():
@@ -156,6 +157,8 @@ def status(
             if name == "processes":
                 for process in value:
                     table.add_row(process["name"], Text(_told(process, readiness)))
+            elif name == "disk":
+                table.add_row(name, Usage(**value).told())
             elif name not in ("ends", "started_at"):
                 table.add_row(name.replace("_", " "), "-" if value is None else str(value))
         out.print(table)

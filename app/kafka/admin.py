@@ -60,6 +60,31 @@ async def ensure_declared(settings: Settings, specs: Iterable[TopicSpec]) -> lis
     )
 
 
+async def set_bounds(settings: Settings, specs: Iterable[TopicSpec]) -> list[str]:
+    """Give topics that are there the bounds in bytes that these say; the names of those that had others.
+
+    For a Kafka of our own alone: all of such a topic's configuration becomes the declared one.
+    """
+    by_name = {spec.name: spec for spec in specs if spec.retention_bytes is not None}
+    async with admin_client(KafkaAccess.of(settings)) as admin:
+        changed = {}
+        for name, config in (await _configs(admin, list(by_name))).items():
+            wanted = by_name[name].config()
+            if any(config.get(setting) != wanted[setting] for setting in ("retention.bytes", "segment.bytes")):
+                changed[name] = {**wanted, "min.insync.replicas": str(settings.min_insync_replicas)}
+        if changed:
+            answers = await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, name, configs=config) for name, config in changed.items()]
+            )
+            for answer in answers:
+                for code, message, _, name in answer.resources:
+                    if code:
+                        raise StartupError(
+                            f"topic {name} could not be bounded: {for_code(code).__name__} {message or ''}"
+                        )
+    return list(changed)
+
+
 async def check_topics(brokers: Brokers, specs: Iterable[TopicSpec], partitions: int) -> None:
     """Raise `TopicMismatch` where a topic is missing or not as declared."""
     declared = list(specs)

@@ -40,6 +40,9 @@ class TopicSpec:
     retention_ms: int = 6 * HOUR_MS
     public: bool = True
     single_partition: bool = False
+    #: Bytes that each partition keeps at least, a segment on top at most; None: time alone counts.
+    retention_bytes: int | None = None
+    segment_bytes: int = 256 * 1024 * 1024
 
     def config(self) -> Mapping[str, str]:
         """Broker-side configuration of the topic."""
@@ -54,10 +57,13 @@ class TopicSpec:
                 "min.compaction.lag.ms": "60000",
                 "delete.retention.ms": str(DAY_MS),
             }
-        kept = common | {"retention.ms": str(self.retention_ms), "segment.bytes": str(256 * 1024 * 1024)}
+        kept = common | {"retention.ms": str(self.retention_ms), "segment.bytes": str(self.segment_bytes)}
+        if self.retention_bytes is not None:
+            kept |= {"retention.bytes": str(self.retention_bytes)}
         if self.retention_ms < HOUR_MS:
             # Kafka deletes whole segments, and never the one that is written to.
-            kept |= {"segment.ms": str(self.retention_ms // 2), "segment.bytes": str(32 * 1024 * 1024)}
+            segment_bytes = min(self.segment_bytes, 32 * 1024 * 1024)
+            kept |= {"segment.ms": str(self.retention_ms // 2), "segment.bytes": str(segment_bytes)}
         return kept
 
 

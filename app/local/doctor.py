@@ -12,6 +12,7 @@ import psutil
 
 from app.errors import StartupError
 from app.local import java, redis
+from app.local.disk import MIB, Usage, used_bytes
 from app.local.preflight import LEAST_FREE_BYTES, port_is_free, ports
 from app.local.state import read_state
 from app.names import foreign_names
@@ -57,6 +58,11 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     enough = free >= LEAST_FREE_BYTES
     advice = "" if enough else f"; at least {LEAST_FREE_BYTES // 2**20:,} MB are needed: free some, or use --data-dir"
     yield Finding("ok" if enough else "fail", "disk", f"{free // 2**20:,} MB free on {home}{advice}")
+    kept = used_bytes(settings.data_dir)
+    if settings.kafka_bootstrap_servers is None:
+        told = Usage(kept, settings.kafka_disk_mib * MIB, None).told()
+        room = free + kept >= settings.kafka_disk_mib * MIB
+        yield Finding("ok" if room else "warn", "data", told if room else f"{told}; there is less room than that")
     if home.is_dir() and not os.access(home, os.W_OK):
         yield Finding("fail", "data", f"{home} cannot be written; use --data-dir")
     memory = psutil.virtual_memory().available

@@ -9,6 +9,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from app.errors import StartupError
 from app.kafka import topics
 from app.local import java
 from app.local.claim import claim
+from app.local.disk import MIB, DiskWatch, bounded
 from app.local.files import private_directory
 from app.local.kafka import LocalKafka
 from app.local.parts import START_TIMEOUT_S, Parts
@@ -60,6 +62,8 @@ class Up:
         self.stopping = asyncio.Event()
         self._failure: str | None = None
         self._lock: int | None = None
+        own_kafka = settings.kafka_bootstrap_servers is None
+        self.disk = DiskWatch(self.data_dir, settings.kafka_disk_mib * MIB if own_kafka else None)
 
     @property
     def address(self) -> str:
@@ -160,14 +164,20 @@ class Up:
         # Not above: Kafka and the gateway start while this process imports Kafka's client.
         from aiokafka.errors import KafkaError
 
-        from app.kafka.admin import ensure_declared
+        from app.kafka.admin import ensure_declared, set_bounds
 
         settings = self.settings
+        own = settings.kafka_bootstrap_servers is None
+        specs = list(topics.ALL_TOPICS)
+        if own:
+            specs = bounded(specs, settings.kafka_disk_mib * MIB, settings.partitions)
         self.screen.step("topics", f"{len(topics.ALL_TOPICS)} with {settings.partitions} partitions each")
         deadline_s = clock.monotonic_s() + 30
         while True:
             try:
-                made = await ensure_declared(settings, topics.ALL_TOPICS)
+                made = await ensure_declared(settings, specs)
+                if own:
+                    await set_bounds(settings, specs)
                 break
             except (OSError, KafkaError) as error:
                 if clock.monotonic_s() > deadline_s:
@@ -216,6 +226,7 @@ class Up:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
+                self.screen.done("disk", self.disk.usage().told())
                 self.screen.ready(self.address)
                 if self.settings.browser and self.screen.is_terminal:
                     await asyncio.to_thread(webbrowser.open, self.address)
@@ -279,6 +290,7 @@ class Up:
             "kafka": self.settings.bootstrap_servers,
             "ready": observation is not None,
             "failure": self._failure,
+            "disk": asdict(self.disk.usage()),
             "processes": [
                 {
                     "name": process.name,

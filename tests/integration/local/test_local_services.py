@@ -16,10 +16,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from app.errors import StartupError, TopicMismatch
-from app.kafka.admin import check_topics, ensure_topics
+from app.kafka.admin import check_topics, ensure_topics, set_bounds
 from app.kafka.topics import ALL_TOPICS, LEADERBOARDS, MAX_MESSAGE_BYTES, TRADES, TopicSpec
 from app.local import java
 from app.local.archive import make_archive
+from app.local.disk import MIB, bounded
 from app.local.doctor import examine
 from app.local.kafka import LocalKafka
 from app.local.observe import Observer
@@ -234,6 +235,23 @@ async def test_topics_are_made_as_declared_and_checked_the_second_time(broker_ur
         await ensure_topics(broker_url, [replace(specs[0], cleanup="compact")], 3)
     with pytest.raises(TopicMismatch, match=rf"{unique}\.absent: expected it to exist"):
         await check_topics(broker_url, [replace(specs[0], name=f"{unique}.absent")], 3)
+
+
+async def test_topics_get_their_bounds_in_bytes_also_where_they_are_there(broker_url: str, unique: str) -> None:
+    settings = Settings.load(kafka_bootstrap_servers=broker_url, partitions=2)
+    specs = [
+        TopicSpec(f"{unique}.{cleanup}", "nothing", "of a test", cleanup=cleanup) for cleanup in ("delete", "compact")
+    ]
+    await ensure_topics(broker_url, specs, 2)
+    wanted = bounded(specs, 512 * MIB, 2)
+    assert await set_bounds(settings, wanted) == [f"{unique}.delete"]
+
+    async def as_wanted() -> bool:
+        return await set_bounds(settings, wanted) == []
+
+    # A change is described as made only once the broker has read it back.
+    await eventually(as_wanted, timeout_s=20)
+    await check_topics(broker_url, wanted, 2)
 
 
 async def test_the_observer_sees_events_rates_and_the_lag_of_the_workers(broker_url: str, unique: str) -> None:
