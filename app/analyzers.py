@@ -22,6 +22,7 @@ import structlog
 from app.errors import SettingsError
 from app.kafka import topics
 from app.kafka.access import KafkaAccess
+from app.kafka.backup import Installed
 from app.kafka.topics import TopicSpec
 from app.observability import tracing
 from app.observability.engine import surroundings
@@ -40,8 +41,9 @@ Event = TypeVar("Event")
 class Analyzer(Generic[Row]):
     """Rows by key, folded from a topic: `fold(view, batch)` sets rows, `row` is their type.
 
-    `source` is the topic that is read and `table` the compacted topic that holds the rows. A fold
-    that raises leaves nothing behind; the record that made it raise goes to the dead letters.
+    `source` is the topic that is read and `table` the compacted topic that holds the rows; at the broker both have
+    the prefix of the platform. `key` says what the rows' keys are: `symbol`, or `symbol/…` with as many parts behind
+    the symbol. A fold that raises leaves nothing behind; the record that made it raise goes to the dead letters.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Analyzer(Generic[Row]):
     table: str
     row: type[Row]
     fold: Callable[[PartitionView[Row], RecordBatch], None]
+    key: str = "symbol"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class InPlaceAnalyzer(Generic[Event]):
     table: str
     decode_events: Callable[[bytes], list[Event]]
     make: Callable[[int], Foldable[Event]]
+    key: str = "symbol"
 
 
 AnyAnalyzer = Analyzer[Any] | InPlaceAnalyzer[Any]
@@ -74,7 +78,7 @@ def discover(settings: Settings) -> list[AnyAnalyzer]:
     found: dict[str, AnyAnalyzer] = {}
     places: list[tuple[str, Callable[[], Any]]] = [(entry.value, entry.load) for entry in entry_points(group=GROUP)]
     places += [(place, partial(_load, place)) for place in settings.analyzers]
-    taken = {spec.name for spec in topics.ALL_TOPICS}
+    taken = set(topics.BY_DECLARED)
     for place, load in places:
         try:
             analyzer = load()
@@ -82,6 +86,8 @@ def discover(settings: Settings) -> list[AnyAnalyzer]:
             raise SettingsError(f"the analyzer {place} cannot be loaded: {type(error).__name__}: {error}") from error
         if not isinstance(analyzer, (Analyzer, InPlaceAnalyzer)):
             raise SettingsError(f"the analyzer {place}: expected an Analyzer, was {type(analyzer).__name__}")
+        if analyzer.key.split("/")[0] != "symbol":
+            raise SettingsError(f"the analyzer {place}: expected a key of `symbol` or `symbol/…`, was {analyzer.key!r}")
         if analyzer.name in found or analyzer.table in taken:
             raise SettingsError(f"the analyzer {place}: its name {analyzer.name} or table {analyzer.table} is taken")
         taken.add(analyzer.table)
@@ -96,15 +102,36 @@ def _load(place: str) -> Any:
 
 def table_of(analyzer: AnyAnalyzer) -> TopicSpec:
     """The declaration of an analyzer's table."""
-    return TopicSpec(analyzer.table, "symbol", f"table of the analyzer {analyzer.name}", cleanup="compact")
+    return TopicSpec(analyzer.table, analyzer.key, f"table of the analyzer {analyzer.name}", cleanup="compact")
+
+
+def source_of(analyzer: AnyAnalyzer) -> str:
+    """The topic that an analyzer reads, as the broker has it: one of the platform's, or any other by its full name."""
+    spec = topics.BY_DECLARED.get(analyzer.source)
+    return analyzer.source if spec is None else spec.name
+
+
+def installed(settings: Settings) -> Installed:
+    """What the analyzers have at the broker: their consumer group, what it reads, their tables."""
+    analyzers = discover(settings)
+    return Installed(
+        group_of(settings),
+        tuple({source_of(found) for found in analyzers}),
+        tuple(table_of(found) for found in analyzers),
+    )
+
+
+def group_of(settings: Settings) -> str:
+    """The consumer group of the analyzers' workers."""
+    return f"{settings.app_id}-analyzers"
 
 
 def attach(app: Any, analyzer: AnyAnalyzer) -> BatchedTable[Any]:
     """Give an app the table and the agent of an analyzer; the table."""
     common: dict[str, Any] = {
         "name": analyzer.name,
-        "changelog_topic": app.topic(analyzer.table, schema=RecordBatchSchema()),
-        "sources": [analyzer.source],
+        "changelog_topic": app.topic(table_of(analyzer).name, schema=RecordBatchSchema()),
+        "sources": [source_of(analyzer)],
         "dead_letters": DeadLetterWriter(app, topics.DEAD_LETTERS.name),
     }
     if isinstance(analyzer, InPlaceAnalyzer):
@@ -129,8 +156,17 @@ def attach(app: Any, analyzer: AnyAnalyzer) -> BatchedTable[Any]:
                 await rows.fold(event.value, fold, event.message)
 
         table = rows
-    app.agent(app.topic(analyzer.source, schema=RecordBatchSchema()), name=analyzer.name)(run)
+    app.agent(app.topic(source_of(analyzer), schema=RecordBatchSchema()), name=analyzer.name)(run)
     return table
+
+
+async def _ready(settings: Settings, specs: list[TopicSpec]) -> None:
+    """Make the tables' topics, of a platform that is ours."""
+    from app.kafka.declared import ensure_declared
+    from app.kafka.owner import claim_topics
+
+    await ensure_declared(settings, [*specs, topics.OWNER])
+    await claim_topics(settings)
 
 
 def run_analyzers(settings: Settings) -> NoReturn:
@@ -140,7 +176,6 @@ def run_analyzers(settings: Settings) -> NoReturn:
     """
     from mode.loop import use
 
-    from app.kafka.admin import ensure_declared
     from app.observability.workers import WorkerHttp
     from app.stream import running as engine
     from app.stream.application import batched_app
@@ -149,11 +184,11 @@ def run_analyzers(settings: Settings) -> NoReturn:
     if not analyzers:
         raise SettingsError(f"no analyzer is there: expected an entry point {GROUP}, or TAPEREADER_ANALYZERS")
     specs = [table_of(analyzer) for analyzer in analyzers]
-    asyncio.run(ensure_declared(settings, specs))
+    asyncio.run(_ready(settings, specs))
     use("uvloop")
     asyncio.set_event_loop(asyncio.new_event_loop())
     app = batched_app(
-        f"{settings.app_id}-analyzers",
+        group_of(settings),
         KafkaAccess.of(settings),
         partitions=settings.partitions,
         session_timeout_ms=settings.session_timeout_ms,

@@ -79,7 +79,7 @@ def schema_of(spec: TopicSpec) -> dict[str, Any]:
     found, definitions = msgspec.json.schema_components(RECORDS[spec], ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": spec.name,
+        "title": spec.declared,
         "description": f"{spec.describes}. Key: {spec.key}. {_DESCRIPTION}",
         **(found[0] if len(found) == 1 else {"anyOf": list(found)}),
         "$defs": definitions,
@@ -88,7 +88,7 @@ def schema_of(spec: TopicSpec) -> dict[str, Any]:
 
 def files() -> dict[str, str]:
     """The contract's files: path below the directory of documents, text."""
-    schemas_ = {f"schemas/{spec.name}.json": schema_text(spec) for spec in RECORDS}
+    schemas_ = {f"schemas/{spec.declared}.json": schema_text(spec) for spec in RECORDS}
     return {"asyncapi.yaml": render(), **schemas_}
 
 
@@ -128,16 +128,16 @@ def document() -> dict[str, Any]:
 
 
 def _identifier(spec: TopicSpec) -> str:
-    return spec.name.replace(".", "_").replace("-", "_")
+    return spec.declared.replace(".", "_").replace("-", "_")
 
 
 def _channel(spec: TopicSpec, records: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
     configuration: dict[str, Any] = {"cleanup.policy": [spec.cleanup]}
     if spec.cleanup == "delete":
         configuration["retention.ms"] = spec.retention_ms
-    kafka = {"bindingVersion": "0.5.0", "topic": spec.name, "topicConfiguration": configuration}
+    kafka = {"bindingVersion": "0.5.0", "topic": spec.declared, "topicConfiguration": configuration}
     return {
-        "address": spec.name,
+        "address": spec.declared,
         "description": spec.describes,
         "messages": {found.__name__: _message(spec, found) for found in records},
         "bindings": {"kafka": kafka},

@@ -4,6 +4,7 @@ TapereaderError
 ├── SettingsError        a setting is wrong: names the setting, its value, what is allowed
 ├── StartupError         a part could not be started: port taken, download missing, disk full
 ├── TopicMismatch        a topic on the broker is not as declared
+├── TopicsTaken          the topics are those of another platform
 ├── StalledError         no progress for too long: the process ends so that it is restarted
  ├── GatewayFailed        a background task of the gateway failed: the process ends so that it is restarted
 ├── RestError            a request to the vendor's REST failed: kind, status, when to try again
@@ -38,6 +39,10 @@ class StartupError(TapereaderError):
 
 class TopicMismatch(TapereaderError):
     """A topic on the broker is not as `app.kafka.topics` declares it."""
+
+
+class TopicsTaken(TapereaderError):
+    """The topics on the broker are those of another platform."""
 
 
 class StalledError(TapereaderError):

@@ -56,7 +56,9 @@ def run_worker(settings: Settings = settings) -> NoReturn:
     """
     from mode.services import Service
 
-    from app.kafka.admin import await_topics, check_topics
+    from app.kafka.admin import await_topics
+    from app.kafka.declared import check_declared
+    from app.kafka.owner import claim_topics
     from app.kafka.topics import ALL_TOPICS
     from app.observability.workers import WorkerHttp
     from app.stream import running as engine
@@ -68,7 +70,8 @@ def run_worker(settings: Settings = settings) -> NoReturn:
             """Check, and end the process where they are not."""
             try:
                 await await_topics(settings, ALL_TOPICS)
-                await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
+                await check_declared(settings, ALL_TOPICS)
+                await claim_topics(settings)
             except TapereaderError as error:
                 log.error("worker_failed", error=str(error))
                 engine.leave(1, tracing.close)

@@ -33,6 +33,19 @@ def wrong_channel(channels: Iterable[str]) -> str | None:
     return None
 
 
+def topic_prefix() -> str:
+    """What the environment sets before the name of every topic.
+
+    Topics are values that modules are made of, so that it has to be known before settings are loaded.
+    `Settings` checks it.
+    """
+    return os.environ.get(f"{PREFIX}TOPIC_PREFIX", "")
+
+
+#: Consumer group of a platform whose topics have no prefix.
+APP_ID = "tapereader"
+
+
 class Source(StrEnum):
     """Where events come from."""
 
@@ -143,7 +156,18 @@ class Settings(BaseSettings):
     kafka_oauth_client_secret: SecretStr | None = Field(None, description="OAUTHBEARER: our secret there.")
     kafka_oauth_client_secret_file: Path | None = Field(None, description="File that holds that secret.")
     kafka_oauth_scope: str | None = Field(None, description="OAUTHBEARER: scope to ask for.")
-    app_id: str = Field("tapereader", min_length=1, description="Consumer group of the workers.")
+    topic_prefix: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$",
+        description="Stands before the name of every topic, such as `staging.`: several platforms on one Kafka. "
+        "From the environment only; cannot be changed later.",
+    )
+    app_id: str = Field(
+        default_factory=lambda given: f"{given.get('topic_prefix', '')}{APP_ID}",
+        min_length=1,
+        description="Consumer group of the workers, and the owner of the tables; unset: the topics' prefix and "
+        "`tapereader`.",
+    )
     publish_interval_ms: int = Field(
         1000, ge=250, le=60_000, description="Least time between two publications of a board."
     )
@@ -287,6 +311,11 @@ class Settings(BaseSettings):
         None, description="URL of the producer's HTTP control; unset: its port on this machine."
     )
     gateway_session_s: float = Field(43_200.0, gt=0, description="A person's sign-in is good for this long.")
+    gateway_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names by which an open gateway may be called beside this machine's, its address and its public "
+        "URL, comma-separated; others are refused (DNS rebinding).",
+    )
     gateway_open: bool = Field(False, description="Let the gateway be open to a network, without a key.")
     gateway_max_clients: int = Field(2000, ge=1, description="WebSocket clients of one gateway process.")
     gateway_max_subscriptions: int = Field(500, ge=1, description="Subscriptions of one WebSocket client.")
@@ -312,7 +341,14 @@ class Settings(BaseSettings):
     )
     trace_file: Path | None = Field(None, description="File to which spans are appended as JSON lines; unset: none.")
 
-    @field_validator("subscriptions", "resuming_codes", "analyzers", mode="before")
+    @field_validator("topic_prefix")
+    @classmethod
+    def _of_the_environment(cls, value: str) -> str:
+        if value != topic_prefix():
+            raise ValueError(f"it is taken from the environment only, where it is {topic_prefix()!r}")
+        return value
+
+    @field_validator("subscriptions", "resuming_codes", "analyzers", "gateway_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -14,4 +14,5 @@ analyzer = InPlaceAnalyzer(
     "examples.own-windows",
     decode_events=msgspec.json.Decoder(list[WindowTrade]).decode,
     make=lambda partition: TapePartition(),
+    key="symbol/slot",
 )

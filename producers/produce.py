@@ -6,7 +6,8 @@ import signal
 import structlog
 
 from app.kafka.access import KafkaAccess
-from app.kafka.admin import await_topics, ensure_declared
+from app.kafka.admin import await_topics
+from app.kafka.declared import ensure_declared
 from app.kafka.topics import DEAD_LETTERS, FEED, RAW_TOPICS
 from app.observability import tracing
 from app.settings import Settings

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from app import clock
 from app.errors import StalledError, StartupError
 from app.kafka.access import Brokers, KafkaAccess
-from app.kafka.topics import RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
+from app.kafka.topics import PREFIX, RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
 
 Progress = Callable[[int, int], None]
 
@@ -107,7 +107,8 @@ async def _write_to(
 def _line(found: Any) -> bytes:
     received = dict(found.headers).get(RECEIVED_NS_HEADER, b"null")
     head = b'{"topic":%s,"key":%s,"received_ns":%s,' % (
-        _encode(found.topic), _encode(None if found.key is None else found.key.decode("utf-8", "replace")), received
+        _encode(found.topic.removeprefix(PREFIX)),
+        _encode(None if found.key is None else found.key.decode("utf-8", "replace")), received,
     )  # fmt: skip
     value = found.value or b""
     if b"\n" in value or b"\r" in value or not value:

@@ -114,7 +114,7 @@ def read_line(number: int, line: bytes, name: str) -> TapeEvent | None:
     try:
         found = _recorded.decode(line)
         value = base64.b64decode(found.value_base64) if found.value_base64 else bytes(found.value) or line
-        if found.topic == REFERENCE.name:
+        if found.topic == REFERENCE.declared:
             return TapeEvent(0, Routed(REFERENCE.name, _symbol(value), value, "reference"), found.received_ns)
         routed = route_event(value)
     except ValueError as error:

@@ -23,6 +23,8 @@ class Provider:
         self.key = RSAKey.generate_key(2048, {"kid": "one"})
         self.signed_by = self.key
         self.issuer = ""
+        #: What the token endpoint answers instead of a token, where it is set.
+        self.token_answer: web.Response | None = None
         self._codes: dict[str, dict[str, str]] = {}
 
     @asynccontextmanager
@@ -41,10 +43,15 @@ class Provider:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
+            self._runner = runner
             self.issuer = f"http://127.0.0.1:{runner.addresses[0][1]}"
             yield self
         finally:
             await runner.cleanup()
+
+    async def end(self) -> None:
+        """Serve no more, while the others go on."""
+        await self._runner.cleanup()
 
     async def _discovery(self, _: web.Request) -> web.Response:
         ends = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
@@ -63,6 +70,8 @@ class Provider:
         raise web.HTTPFound(f"{asked['redirect_uri']}?code={code}&state={asked['state']}")
 
     async def _token(self, request: web.Request) -> web.Response:
+        if self.token_answer is not None:
+            return self.token_answer
         form = await request.post()
         client = BasicAuth.decode(request.headers["Authorization"])
         asked = self._codes.pop(str(form["code"]), None)

@@ -30,7 +30,8 @@ def config_doc() -> None:
     """Every setting: its environment variable, default and meaning."""
     table = Table("variable", "default", "meaning", box=None, header_style="bold")
     for name, found in Settings.model_fields.items():
-        table.add_row(f"{PREFIX}{name.upper()}", str(found.default), found.description or "")
+        default = found.get_default(call_default_factory=True, validated_data={})
+        table.add_row(f"{PREFIX}{name.upper()}", str(default), found.description or "")
     out.print(table)
 
 

@@ -17,7 +17,7 @@ def list_command() -> None:
     """The topics that others may read, and the types of their records."""
     table = Table("topic", "key", "records", "what", box=None, header_style="bold")
     for spec, records in contract.RECORDS.items():
-        table.add_row(spec.name, spec.key, ", ".join(record.__name__ for record in records), spec.describes)
+        table.add_row(spec.declared, spec.key, ", ".join(record.__name__ for record in records), spec.describes)
     out.print(table)
 
 
@@ -34,9 +34,9 @@ def show_command(
     if topic is None:
         typer.echo(contract.render(), nl=False)
         return
-    spec = next((spec for spec in contract.RECORDS if spec.name == topic), None)
+    spec = next((spec for spec in contract.RECORDS if spec.declared == topic), None)
     if spec is None:
-        names = ", ".join(spec.name for spec in contract.RECORDS)
+        names = ", ".join(spec.declared for spec in contract.RECORDS)
         err.print(f"{topic}: there is no such topic with a contract; there are {names}")
         raise typer.Exit(1)
     typer.echo(contract.schema_text(spec), nl=False)

@@ -1,4 +1,4 @@
-"""`tapereader topics list|create|check|backup|restore|repartition|delete`: the Kafka topics."""
+"""`tapereader topics list|create|check|backup|restore|repartition|take-over|delete`: the Kafka topics."""
 
 import json
 import sys
@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from app.analyzers import installed
 from app.commands.console import KafkaPort, out, progress, run
-from app.kafka.access import KafkaAccess
-from app.kafka.admin import check_topics, ensure_declared
 from app.kafka.backup import backup, delete, repartition, restore
+from app.kafka.declared import check_declared, ensure_declared
+from app.kafka.owner import take_over
 from app.kafka.topics import ALL_TOPICS, TopicSpec
 from app.settings import Settings
 
@@ -37,7 +38,7 @@ def topics_list(
 
 def _described(spec: TopicSpec) -> dict[str, Any]:
     return {
-        "name": spec.name,
+        "name": spec.declared,
         "key": spec.key,
         "describes": spec.describes,
         "single_partition": spec.single_partition,
@@ -61,7 +62,7 @@ def topics_check(kafka_port: KafkaPort = None) -> None:
     """Check that every topic is there and as declared; the exit code is 1 when one is not."""
 
     async def job(settings: Settings) -> None:
-        await check_topics(KafkaAccess.of(settings), ALL_TOPICS, settings.partitions)
+        await check_declared(settings, ALL_TOPICS)
         out.print(f"{len(ALL_TOPICS)} topics are as declared")
 
     run(job, kafka_port=kafka_port)
@@ -80,7 +81,7 @@ def topics_backup(file: BackupFile, kafka_port: KafkaPort = None) -> None:
 
     async def job(settings: Settings) -> None:
         with progress("backing up") as advance:
-            counts = await backup(settings, file, advance)
+            counts = await backup(settings, file, installed(settings), advance)
         out.print(f"{sum(counts.values()):,} rows in {file}: {_told(counts)}", soft_wrap=True)
 
     run(job, kafka_port=kafka_port)
@@ -92,7 +93,7 @@ def topics_restore(file: BackupFile, kafka_port: KafkaPort = None) -> None:
 
     async def job(settings: Settings) -> None:
         with progress("restoring") as advance:
-            counts = await restore(settings, file, advance)
+            counts = await restore(settings, file, installed(settings), advance)
         out.print(f"{sum(counts.values()):,} rows from {file}: {_told(counts)}", soft_wrap=True)
 
     run(job, kafka_port=kafka_port)
@@ -111,9 +112,28 @@ def topics_repartition(
     """
 
     async def job(settings: Settings) -> None:
-        counts = await repartition(settings, to, file)
+        counts = await repartition(settings, to, file, installed(settings))
         out.print(f"{sum(counts.values()):,} rows in {to} partitions: {_told(counts)}", soft_wrap=True)
         out.print(f"set TAPEREADER_PARTITIONS={to} everywhere, then start the workers and the producer")
+
+    run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("take-over")
+def topics_take_over(
+    yes: Annotated[bool, typer.Option("--yes", help="Really.")] = False, kafka_port: KafkaPort = None
+) -> None:
+    """Make the topics those of this platform (TAPEREADER_APP_ID), where they were another's.
+
+    For a platform that gets another app id. The other's workers must be stopped and stay so: from now on they refuse
+    to start.
+    """
+    if not yes:
+        raise typer.BadParameter("workers of the owner cannot start any more; say --yes where that is meant")
+
+    async def job(settings: Settings) -> None:
+        owner = await take_over(settings)
+        out.print(f"the topics were {'nobody' if owner is None else owner}'s and are {settings.app_id}'s now")
 
     run(job, kafka_port=kafka_port)
 
@@ -127,6 +147,6 @@ def topics_delete(
         raise typer.BadParameter("this deletes every table and every event; say --yes where that is meant")
 
     async def job(settings: Settings) -> None:
-        out.print(f"{await delete(settings)} topics deleted")
+        out.print(f"{await delete(settings, installed(settings))} topics deleted")
 
     run(job, kafka_port=kafka_port)

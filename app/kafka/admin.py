@@ -2,21 +2,39 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from app import clock
-from app.errors import SettingsError, StartupError, TopicMismatch
+from app.errors import StartupError, TopicMismatch
 from app.kafka.access import Brokers, KafkaAccess
 from app.kafka.topics import TopicSpec
 from app.settings import Settings
 
 #: What must be as declared for the platform to work; how long records are kept is the operator's.
-_CHECKED = ("cleanup.policy", "max.message.bytes")
+_EQUAL = ("cleanup.policy", "max.message.bytes")
+#: What must be as declared at least: a changelog whose records are compacted sooner loses the flush that a stale writer
+#: overwrote before anyone has read it.
+_AT_LEAST = ("min.compaction.lag.ms",)
+
+#: Where a described group has its members, in every version of the answer; later ones have fields behind them.
+_MEMBERS = 5
+
+#: A topic that was just made is named by the broker within this time (s).
+KNOWN_WITHIN_S = 15.0
 
 #: Who waits for Kafka looks this often.
 AWAIT_PAUSE_S = 0.1
@@ -40,24 +58,8 @@ async def ensure_topics(
         missing = [spec for spec in declared if spec.name not in existing]
         if missing:
             await _create(admin, missing, partitions, replication_factor, min_insync_replicas)
-        await _check(admin, [spec for spec in declared if spec.name in existing], partitions)
+        await _check(admin, [spec for spec in declared if spec.name in existing], partitions, min_insync_replicas)
         return [spec.name for spec in missing]
-
-
-async def ensure_declared(settings: Settings, specs: Iterable[TopicSpec]) -> list[str]:
-    """As `ensure_topics`, at the Kafka of the settings with their partitions and replicas."""
-    if settings.min_insync_replicas > settings.replication_factor:
-        raise SettingsError(
-            f"TAPEREADER_MIN_INSYNC_REPLICAS = {settings.min_insync_replicas}: expected at most the replicas that "
-            f"there are, TAPEREADER_REPLICATION_FACTOR = {settings.replication_factor}"
-        )
-    return await ensure_topics(
-        KafkaAccess.of(settings),
-        specs,
-        settings.partitions,
-        settings.replication_factor,
-        settings.min_insync_replicas,
-    )
 
 
 async def set_bounds(settings: Settings, specs: Iterable[TopicSpec]) -> list[str]:
@@ -85,7 +87,9 @@ async def set_bounds(settings: Settings, specs: Iterable[TopicSpec]) -> list[str
     return list(changed)
 
 
-async def check_topics(brokers: Brokers, specs: Iterable[TopicSpec], partitions: int) -> None:
+async def check_topics(
+    brokers: Brokers, specs: Iterable[TopicSpec], partitions: int, min_insync_replicas: int = 1
+) -> None:
     """Raise `TopicMismatch` where a topic is missing or not as declared."""
     declared = list(specs)
     async with admin_client(brokers) as admin:
@@ -93,7 +97,7 @@ async def check_topics(brokers: Brokers, specs: Iterable[TopicSpec], partitions:
         for spec in declared:
             if spec.name not in existing:
                 raise TopicMismatch(f"topic {spec.name}: expected it to exist; make it by `tapereader topics create`")
-        await _check(admin, declared, partitions)
+        await _check(admin, declared, partitions, min_insync_replicas)
 
 
 async def await_topics(settings: Settings, specs: Iterable[TopicSpec]) -> None:
@@ -163,26 +167,91 @@ async def _create(
             raise StartupError(f"topic {name} could not be created: {error.__name__} {rest[0] if rest else ''}")
 
 
-async def _check(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], partitions: int) -> None:
+async def _check(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], partitions: int, min_insync_replicas: int
+) -> None:
     if not specs:
         return
     by_name = {spec.name: spec for spec in specs}
-    for found in await admin.describe_topics(list(by_name)):
-        name, count = found["topic"], len(found["partitions"])
+    replicas: dict[str, int] = {}
+    for name, parts in (await described(admin, list(by_name))).items():
         expected = _partitions(by_name[name], partitions)
-        if count != expected:
+        if len(parts) != expected:
             raise TopicMismatch(
-                f"topic {name}: expected {expected} partitions, was {count}; set TAPEREADER_PARTITIONS="
-                f"{count}, or see docs/operations.md on adding partitions"
+                f"topic {name}: expected {expected} partitions, was {len(parts)}; set TAPEREADER_PARTITIONS="
+                f"{len(parts)}, or see docs/operations.md on adding partitions"
             )
+        replicas[name] = min(len(part["replicas"]) for part in parts)
     for name, config in (await _configs(admin, list(by_name))).items():
-        for setting in _CHECKED:
-            wanted, was = by_name[name].config()[setting], config.get(setting)
-            if was != wanted:
-                raise TopicMismatch(
-                    f"topic {name}: expected {setting}={wanted}, was {was}; set it by `kafka-configs --alter "
-                    f"--entity-type topics --entity-name {name} --add-config {setting}={wanted}`"
-                )
+        _check_config(by_name[name], config, min_insync_replicas)
+        if int(config["min.insync.replicas"]) > replicas[name]:
+            raise TopicMismatch(
+                f"topic {name}: expected min.insync.replicas={replicas[name]} at most, since it has so many replicas, "
+                f"was {config['min.insync.replicas']}: nothing could be written; {_alter(name, replicas[name])}"
+            )
+
+
+def _check_config(spec: TopicSpec, config: Mapping[str, str], min_insync_replicas: int) -> None:
+    declared = spec.config()
+    for setting in _EQUAL:
+        if config.get(setting) != declared[setting]:
+            raise TopicMismatch(
+                f"topic {spec.name}: expected {setting}={declared[setting]}, was {config.get(setting)}; "
+                f"{_alter(spec.name, declared[setting], setting)}"
+            )
+    least = {name: declared[name] for name in _AT_LEAST if name in declared}
+    for setting, wanted in {**least, "min.insync.replicas": str(min_insync_replicas)}.items():
+        if int(config.get(setting, 0)) < int(wanted):
+            raise TopicMismatch(
+                f"topic {spec.name}: expected {setting}={wanted} or more, was {config.get(setting)}; "
+                f"{_alter(spec.name, wanted, setting)}"
+            )
+
+
+def _alter(name: str, value: str | int, setting: str = "min.insync.replicas") -> str:
+    return f"set it by `kafka-configs --alter --entity-type topics --entity-name {name} --add-config {setting}={value}`"
+
+
+async def described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The partitions of some topics. Those of a topic that was just made are not named at once.
+
+    Raises `StartupError` where one is not named in time.
+    """
+    deadline_s = clock.monotonic_s() + KNOWN_WITHIN_S
+    while True:
+        found = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics(list(names))}
+        missing = [name for name in names if not found.get(name)]
+        if not missing:
+            return found
+        if clock.monotonic_s() > deadline_s:
+            raise StartupError(f"topic {missing[0]} is not there; `tapereader topics create` makes it")
+        await asyncio.sleep(0.2)
+
+
+async def running_workers(brokers: Brokers, group: str) -> int:
+    """How many workers of a consumer group run."""
+    async with admin_client(brokers) as admin:
+        answers = await _coordinated(lambda: admin.describe_consumer_groups([group]))
+    return sum(len(found[_MEMBERS]) for answer in answers for found in answer.groups)
+
+
+async def committed_offsets(brokers: Brokers, group: str) -> dict[TopicPartition, int]:
+    """Up to where a consumer group has committed; nothing of partitions of which it has not."""
+    async with admin_client(brokers) as admin:
+        found = await _coordinated(lambda: admin.list_consumer_group_offsets(group))
+    return {part: meta.offset for part, meta in found.items() if meta.offset >= 0}
+
+
+async def _coordinated(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """An answer of a group's coordinator. A Kafka that never had a group has none until the first question made it."""
+    deadline_s = clock.monotonic_s() + KNOWN_WITHIN_S
+    while True:
+        try:
+            return await ask()
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            if clock.monotonic_s() > deadline_s:
+                raise
+            await asyncio.sleep(0.2)
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Mapping[str, str]]:

@@ -6,7 +6,9 @@ document and the command line all derive from this list.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+from app.settings import topic_prefix
 
 Cleanup = Literal["delete", "compact"]
 
@@ -18,6 +20,9 @@ DAY_MS = 24 * HOUR_MS
 #: 1.8 MB and a board of 500 rows 0.45 MB; eight times that leaves room for bursts.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
+#: Stands before the name of every topic, so that several platforms can share a Kafka.
+PREFIX: Final = topic_prefix()
+
 #: The header in which the producer sends when it received an event (ASCII digits, ns).
 RECEIVED_NS_HEADER = "received_ns"
 
@@ -28,12 +33,14 @@ HAND_OVER_RETENTION_MS = 10 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic: its name, what its key is, and how long the broker keeps its records.
+    """A topic: what it is called here, what its key is, and how long the broker keeps its records.
 
-    `single_partition` topics have one partition whatever the cluster's setting says.
+    Files and documents have it by `declared`, the broker by `name`. A key of `symbol/…` has as many parts behind
+    its symbol, which may hold slashes itself. A `retention_ms` of -1 is for ever; `single_partition` topics have one
+    partition whatever the cluster's setting says.
     """
 
-    name: str
+    declared: str
     key: str
     describes: str
     cleanup: Cleanup = "delete"
@@ -43,6 +50,15 @@ class TopicSpec:
     #: Bytes that each partition keeps at least, a segment on top at most; None: time alone counts.
     retention_bytes: int | None = None
     segment_bytes: int = 256 * 1024 * 1024
+
+    @property
+    def name(self) -> str:
+        """Its name at the broker."""
+        return f"{PREFIX}{self.declared}"
+
+    def symbol_of(self, key: bytes) -> bytes:
+        """The symbol that a record's key begins with: where its row's partition is decided."""
+        return key.rsplit(b"/", self.key.count("/"))[0]
 
     def config(self) -> Mapping[str, str]:
         """Broker-side configuration of the topic."""
@@ -113,6 +129,9 @@ MARKET_HALTS = TopicSpec("market.halts", "symbol", "price bands and halts of eac
 DAILY_RANGES = TopicSpec(
     "market.daily-ranges", "symbol", "high and low of each symbol's sessions of the day", cleanup="compact"
 )
+OWNER = TopicSpec(
+    "tapereader.owner", "nothing", "whose the tables are", retention_ms=-1, public=False, single_partition=True
+)
 ALERTS = TopicSpec("market.alerts", "symbol", "alerts, each with a key that tells repetitions", retention_ms=DAY_MS)
 
 FEED = TopicSpec(
@@ -140,9 +159,11 @@ ALL_TOPICS = (
     BOARD_ROWS,
     TRADE_TAPE,
     WINDOW_STATISTICS,
+    OWNER,
 )
 
-BY_NAME: Mapping[str, TopicSpec] = {spec.name: spec for spec in ALL_TOPICS}
+#: By what they are called in files and documents.
+BY_DECLARED: Mapping[str, TopicSpec] = {spec.declared: spec for spec in ALL_TOPICS}
 
 #: Massive's event type -> the topic that it is routed to; anything else goes to UNKNOWN.
 ROUTES: Mapping[str, TopicSpec] = {"A": AGGREGATES, "AM": AGGREGATES, "T": TRADES, "Q": QUOTES, "LULD": HALTS}

@@ -164,7 +164,8 @@ class Up:
         # Not above: Kafka and the gateway start while this process imports Kafka's client.
         from aiokafka.errors import KafkaError
 
-        from app.kafka.admin import ensure_declared, set_bounds
+        from app.kafka.admin import set_bounds
+        from app.kafka.declared import ensure_declared
 
         settings = self.settings
         own = settings.kafka_bootstrap_servers is None

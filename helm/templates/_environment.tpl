@@ -66,7 +66,10 @@ TAPEREADER_SESSION_TIMEOUT_MS: {{ int .worker.sessionTimeoutMs | quote }}
 TAPEREADER_HTTP_HOST: "0.0.0.0"
 TAPEREADER_HTTP_PORT: {{ int .gateway.port | quote }}
 {{- if .gateway.auth.open }}
+{{- $service := printf "%s-gateway" (include "tapereader.fullname" $root) }}
+{{- $inside := list $service (printf "%s.%s" $service $root.Release.Namespace) (printf "%s.%s.svc" $service $root.Release.Namespace) (printf "%s.%s.svc.cluster.local" $service $root.Release.Namespace) }}
 TAPEREADER_GATEWAY_OPEN: "true"
+TAPEREADER_GATEWAY_HOSTS: {{ join "," (ternary (concat $inside .gateway.ingress.hosts) $inside .gateway.ingress.enabled) | quote }}
 {{- end }}
 {{- if and .producer.enabled (ne .source "none") }}
 TAPEREADER_GATEWAY_CONTROL_URL: http://{{ include "tapereader.fullname" $root }}-producer:{{ int .producer.port }}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.kafka.topics import ALL_TOPICS
+from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "helm").glob("*.md")])
@@ -155,3 +156,25 @@ def test_the_arrows_of_the_picture_of_rooms_are_imports() -> None:
     for first, second in arrows:
         whole = {"importer": module(first), "imported": module(second)}
         assert graph.direct_import_exists(**whole, as_packages=True), (first, second)
+
+
+def test_every_test_that_the_threat_model_names_is_there_and_each_threat_has_one() -> None:
+    text = TEXTS[ROOT / "docs" / "security.md"]
+    rows = text.partition("## Threats")[2].partition("\n## ")[0].splitlines()
+    threats = [row.split("|") for row in rows if row.startswith("| ")][1:]
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(threats) > 15
+    for _, threat, _, shown, _ in threats:
+        (name,) = re.findall(r"`(test_\w+)`", shown)
+        assert re.search(rf"def {name}\(", tests), (threat, name)
+
+
+def test_the_ports_and_settings_of_the_threat_model_are_those_of_the_settings() -> None:
+    text = TEXTS[ROOT / "docs" / "security.md"]
+    fields = Settings.model_fields
+    names = {name.lower() for name in re.findall(r"TAPEREADER_([A-Z_]+)", text)}
+    assert names <= fields.keys()
+    ports = {name: str(found.default) for name, found in fields.items() if name.endswith("_port")}
+    assert dict(re.findall(r"^\| (\d+) \| `TAPEREADER_([A-Z_]+_PORT)`", text, re.MULTILINE)) == {
+        port: name.upper() for name, port in ports.items()
+    }

@@ -25,7 +25,7 @@ pytestmark = needs_chart_tools
 #: What those have in their Secrets that are not any text.
 IN_SECRETS = {
     "REDIS_URL": "redis://:secret@redis.example.com:6379/0",
-    "TAPEREADER_GATEWAY_API_KEYS": "viewer:one,operator:another",
+    "TAPEREADER_GATEWAY_API_KEYS": "viewer:one-of-sixteen-letters,operator:another-of-sixteen",
 }
 
 

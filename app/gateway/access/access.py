@@ -7,14 +7,17 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from app import clock
 from app.errors import SettingsError
 from app.gateway.access.identity import Identity, Role, SignInRefused
-from app.gateway.access.tokens import TokenCheck
+from app.gateway.access.secret_check import checked_secret
+from app.gateway.access.tokens import MIN_SECRET_BYTES, TokenCheck
 from app.settings import Settings
 
-#: What `settings.gateway_session_secret` has to have at least: as many bytes as the signature.
-MIN_SECRET_BYTES = 32
+#: What an API key has to have at least: 16 characters of base64 are 96 bits, which nobody guesses over a network.
+MIN_KEY_CHARACTERS = 16
 
 
 def is_loopback(host: str) -> bool:
@@ -30,10 +33,12 @@ def is_loopback(host: str) -> bool:
 class Access:
     """The gateway's rule of who may do what.
 
-    Raises `SettingsError` where it would be open to a network unasked, or a secret is too short.
+    Raises `SettingsError` where it would be open to a network unasked, or a secret is none: empty, too short, or with
+    space or a line's end around it.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._hosts = _hosts(settings)
         self._keys = _keys(settings)
         self.session_secret = _session_secret(settings)
         self.tokens = TokenCheck(settings, self.session_secret)
@@ -92,6 +97,21 @@ class Access:
                 return await self.of_token(credential)
         return self.of_key(credential)
 
+    def host_allowed(self, host: str) -> bool:
+        """Whether a request names this gateway (its `Host`).
+
+        In open mode a page of another site could be let resolve its own name to this machine, and be the same origin
+        then (DNS rebinding). It cannot have another name than its own: names of this machine, those that the settings
+        give, and plain addresses are taken. Otherwise the credentials decide.
+        """
+        if not self.open:
+            return True
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        return is_loopback(name) or name in self._hosts or _is_address(name)
+
     def origin_allowed(self, headers: Mapping[str, str]) -> bool:
         """Whether a browser's page may connect.
 
@@ -109,6 +129,19 @@ class Access:
         return origin is None or urlsplit(origin).netloc == headers.get("host", "")
 
 
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    public = urlsplit(settings.gateway_public_url or "").hostname
+    return frozenset(name.lower() for name in (settings.http_host, public, *settings.gateway_hosts) if name)
+
+
 def _of_session(session: Mapping[str, Any]) -> Identity | None:
     """Who a session's cookie stands for, None where it is nobody's or has ended."""
     subject, role, expires_s = session.get("subject"), session.get("role"), session.get("expires_s")
@@ -120,14 +153,16 @@ def _of_session(session: Mapping[str, Any]) -> Identity | None:
 def _keys(settings: Settings) -> list[tuple[bytes, Identity]]:
     keys = []
     if settings.gateway_api_key is not None:
-        keys.append((settings.gateway_api_key.get_secret_value().encode(), Identity("api-key", Role.VIEWER)))
+        key = checked_secret("TAPEREADER_GATEWAY_API_KEY", settings.gateway_api_key, MIN_KEY_CHARACTERS)
+        keys.append((key.encode(), Identity("api-key", Role.VIEWER)))
     several = settings.gateway_api_keys
     for number, entry in enumerate(several.get_secret_value().split(",") if several is not None else [], 1):
-        role, _, key = entry.strip().partition(":")
+        role, _, key = entry.lstrip(" ").partition(":")
         if role not in ("viewer", "operator") or not key:
             raise SettingsError(
                 f"TAPEREADER_GATEWAY_API_KEYS: entry {number} is not ROLE:KEY with the role viewer or operator"
             )
+        key = checked_secret(f"TAPEREADER_GATEWAY_API_KEYS, entry {number}", SecretStr(key), MIN_KEY_CHARACTERS)
         keys.append((key.encode(), Identity(f"api-key-{number}", Role[role.upper()])))
     return keys
 
@@ -136,10 +171,4 @@ def _session_secret(settings: Settings) -> bytes:
     secret = settings.gateway_session_secret
     if secret is None:
         return secrets.token_bytes(MIN_SECRET_BYTES)
-    found = secret.get_secret_value().encode()
-    if len(found) < MIN_SECRET_BYTES:
-        raise SettingsError(
-            f"TAPEREADER_GATEWAY_SESSION_SECRET: expected at least {MIN_SECRET_BYTES} characters, was {len(found)}; "
-            "make one by `openssl rand -base64 48`"
-        )
-    return found
+    return checked_secret("TAPEREADER_GATEWAY_SESSION_SECRET", secret, MIN_SECRET_BYTES).encode()

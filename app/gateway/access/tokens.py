@@ -16,14 +16,18 @@ from joserfc.jwk import KeySet, OctKey
 from joserfc.jws import extract_compact
 
 from app import clock
+from app.errors import SettingsError
 from app.gateway.access.identity import Fault, Identity, Role, SignInRefused
 from app.gateway.access.key_sets import RemoteKeys
+from app.gateway.access.secret_check import checked_secret
 from app.settings import Settings
 
 #: Tokens signed with the shared secret, and with an issuer's keys: never one by the other's, and never `none`.
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
 PUBLIC_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 MAX_TOKEN_LENGTH = 16_384
+#: A secret that signs has as many bytes as its signature at least (RFC 7518, 3.2).
+MIN_SECRET_BYTES = 32
 
 #: Issuer and audience of the gateway's own tokens.
 OWN_ISSUER = OWN_AUDIENCE = "tapereader-gateway"
@@ -33,14 +37,26 @@ _FAULTS: Mapping[str, Fault] = {"aud": "wrong_audience", "iss": "wrong_issuer", 
 
 
 class TokenCheck:
-    """Tells whose a token is, by the settings' secret, the settings' JWKS URL, or the gateway's own secret."""
+    """Tells whose a token is, by the settings' secret, the settings' JWKS URL, or the gateway's own secret.
+
+    Raises `SettingsError`: the secret is too short, or a JWKS URL has no audience.
+    """
 
     def __init__(self, settings: Settings, own_secret: bytes) -> None:
         self._settings = settings
         self._own = OctKey.import_key(own_secret)
         secret = settings.gateway_jwt_secret
-        self._secret = None if secret is None else OctKey.import_key(secret.get_secret_value())
+        self._secret = (
+            None
+            if secret is None
+            else OctKey.import_key(checked_secret("TAPEREADER_GATEWAY_JWT_SECRET", secret, MIN_SECRET_BYTES))
+        )
         url = settings.gateway_jwt_jwks_url
+        if url is not None and not (settings.gateway_jwt_audience or "").strip():
+            raise SettingsError(
+                "TAPEREADER_GATEWAY_JWT_JWKS_URL is set: TAPEREADER_GATEWAY_JWT_AUDIENCE is needed, too; without it "
+                "whatever the issuer signs for any other service would be taken here"
+            )
         self._remote = None if url is None else RemoteKeys(url)
 
     @property

@@ -30,5 +30,7 @@ def register(meters: Meters, hub: Hub, view: View, records_read: Mapping[str, in
     observe(metrics.QUEUE_LONGEST, lambda: [(max(hub.queues(), default=0), {})])
     observe(metrics.BAD_RECORDS, lambda: [(view.bad_records, {})])
     observe(metrics.NEWEST_AGE, age)
-    observe(metrics.TABLE_ROWS, lambda: [(view.count(table), {metrics.TABLE: table.topic.name}) for table in TABLES])
+    observe(
+        metrics.TABLE_ROWS, lambda: [(view.count(table), {metrics.TABLE: table.topic.declared}) for table in TABLES]
+    )
     observe(metrics.CONSUMED, by_topic)

@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from fastapi import Depends, FastAPI, Request, Response
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse
 from starlette.routing import WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.gateway.access.access import Access
 from app.gateway.clients.session import SocketEndpoint
 from app.gateway.gateway import Gateway
 from app.gateway.http import filters, login, operator, rest, stream, symbols, tables
@@ -60,6 +61,27 @@ class SecurityHeaders:
         await self.app(scope, receive, with_headers)
 
 
+class HostCheck:
+    """Refuses requests that name another host than this one, where nobody signs in (421, or the socket is refused)."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request of the application below, where it is meant for this gateway."""
+        if scope["type"] == "lifespan" or self._access.host_allowed(Headers(scope=scope).get("host", "")):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            detail = (
+                "this gateway does not have the name that the request was sent to; TAPEREADER_GATEWAY_HOSTS lists "
+                "the names of an open gateway"
+            )
+            answer = problems.problem_response(Request(scope), problems.Problem(421, "unknown-host", detail))
+            await answer(scope, receive, send)
+
+
 def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     """The application; it runs the gateway while it is up.
 
@@ -99,6 +121,7 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
     _add_page(api)
     api.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
     api.add_middleware(SecurityHeaders)
+    api.add_middleware(HostCheck, access=served.access)
     # Added last: it is in front of all the others.
     api.add_middleware(Bounds)
     return api

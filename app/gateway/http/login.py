@@ -3,10 +3,12 @@
 https://openid.net/specs/openid-connect-core-1_0.html, the code flow with PKCE; authlib does the protocol.
 """
 
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 import msgspec
+import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.middleware.sessions import SessionMiddleware
@@ -18,6 +20,8 @@ from app.gateway.access.tokens import role_of
 from app.gateway.http.rest import gateway_of
 from app.gateway.protocol.problems import Problem, response_of
 from app.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 SESSION_COOKIE = "tapereader_session"
 
@@ -112,15 +116,25 @@ def _routes(settings: Settings, provider: Any) -> APIRouter:
             ) from error
         return answer
 
-    @router.get("/callback", status_code=303, responses=response_of(401, "The provider's answer is not valid"))
+    @router.get(
+        "/callback",
+        status_code=303,
+        responses=response_of(401, "The sign-in is not valid") | response_of(502, "The provider's answer is none"),
+    )
     async def callback(request: Request) -> Response:
         """Where the provider sends people back to."""
         try:
             token = await provider.authorize_access_token(request)
-        except (OAuthError, JoseError, ValueError) as error:
+        except (OAuthError, JoseError) as error:
             raise Problem(401, "login-failed", f"the sign-in failed: {error}; begin again at /auth/login") from None
-        claims = token.get("userinfo") or {}
-        if not claims.get("sub"):
+        except Exception as error:
+            # Not reached, no JSON, JSON of another form: whatever it is, it is the provider's answer that is wrong.
+            log.warning("provider_failed", error=repr(error))
+            raise Problem(
+                502, "provider-unavailable", f"the sign-in provider failed: {type(error).__name__}"
+            ) from error
+        claims = token.get("userinfo")
+        if not isinstance(claims, Mapping) or not claims.get("sub"):
             raise Problem(401, "login-failed", "the sign-in failed: the provider's ID token names nobody")
         page = request.session.get("next", "/")
         request.session.clear()
@@ -142,9 +156,17 @@ def _routes(settings: Settings, provider: Any) -> APIRouter:
 
 
 def _is_own(path: str) -> bool:
-    """Whether a redirection stays with the gateway: browsers take `//host` and backslashes for another site."""
-    parts = urlsplit(path)
-    return path.startswith("/") and not parts.scheme and not parts.netloc and "\\" not in path
+    """Whether a redirection stays with the gateway, however often someone on the way decodes it.
+
+    Browsers take `//host` and backslashes for another site, and leave control characters out.
+    """
+    while True:
+        if not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable():
+            return False
+        decoded = unquote(path)
+        if decoded == path:
+            return True
+        path = decoded
 
 
 def operates(identity_role: Role) -> None:

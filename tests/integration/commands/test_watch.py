@@ -18,7 +18,7 @@ from app.settings import Settings
 from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess, Tables, quote_row
 
-KEY = "the-key"
+KEY = "the-key-of-the-house"
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ async def test_a_page_of_another_site_cannot_connect(gateway: GatewayProcess) ->
 @pytest.fixture(scope="module")
 def locked(gateway_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     process = GatewayProcess(
-        gateway_broker, tmp_path_factory.mktemp("locked") / "gateway.log", gateway_api_key="the-right-key"
+        gateway_broker, tmp_path_factory.mktemp("locked") / "gateway.log", gateway_api_key="the-right-key-of-the-house"
     ).start()
     yield process
     assert process.stop() == 0
@@ -101,14 +101,20 @@ async def test_without_the_key_the_connection_is_closed_with_its_code(
 
 async def test_the_key_opens_the_socket_and_the_rest_api(locked: GatewayProcess) -> None:
     async with connect(locked.ws_url) as friend:
-        assert await ask(friend, {"action": "auth", "api_key": "the-right-key"}) == {"status": "authorized"}
+        assert await ask(friend, {"action": "auth", "api_key": "the-right-key-of-the-house"}) == {
+            "status": "authorized"
+        }
         assert (await ask(friend, {"action": "get", "cache": "quote:NONE"}))["data"] is None
     refused = await get(locked, "/api/quotes")
     assert refused.status_code == 401
     assert refused.headers["content-type"] == "application/problem+json"
-    async with httpx.AsyncClient(base_url=locked.url, headers={"Authorization": "Bearer the-right-key"}) as http:
+    async with httpx.AsyncClient(
+        base_url=locked.url, headers={"Authorization": "Bearer the-right-key-of-the-house"}
+    ) as http:
         assert (await http.get("/api/quotes")).status_code == 200
-    async with connect(locked.ws_url, additional_headers={"Authorization": "Bearer the-right-key"}) as program:
+    async with connect(
+        locked.ws_url, additional_headers={"Authorization": "Bearer the-right-key-of-the-house"}
+    ) as program:
         assert await ask(program, {"action": "ping"}) == {"status": "pong"}
 
 

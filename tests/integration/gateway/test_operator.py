@@ -91,15 +91,15 @@ async def test_the_operators_page_shows_it(chromium: Browser, own_gateway: Gatew
 async def test_without_the_role_the_page_asks_for_a_key(
     chromium: Browser, built_page: None, page_topics: None, broker_url: str, tmp_path: Path
 ) -> None:
-    keys = "viewer:the-viewers,operator:the-operators"
+    keys = "viewer:the-viewers-own-key,operator:the-operators-own-key"
     gateway = GatewayProcess(broker_url, tmp_path / "gateway.log", gateway_api_keys=keys).start()
     try:
         page = await chromium.new_page()
         await page.goto(f"{gateway.url}/operator")
-        await page.get_by_label("API key").fill("the-viewers")
+        await page.get_by_label("API key").fill("the-viewers-own-key")
         await page.get_by_role("button", name="Use the key").click()
         await expect(page.get_by_text("This page takes the role operator.")).to_be_visible(timeout=20_000)
-        await page.get_by_label("API key").fill("the-operators")
+        await page.get_by_label("API key").fill("the-operators-own-key")
         await page.get_by_role("button", name="Use the key").click()
         await expect(page.get_by_role("heading", name="Processes")).to_be_visible(timeout=20_000)
     finally:

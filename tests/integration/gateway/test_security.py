@@ -24,7 +24,7 @@ pytestmark = pytest.mark.verify
 
 SECRET = "a secret that programs share with the gateway"
 ISSUER, AUDIENCE = "https://issuer.example", "tapereader"
-KEY = "the-viewers-key"
+KEY = "the-viewers-own-key"
 
 _numbers = itertools.count(1)
 

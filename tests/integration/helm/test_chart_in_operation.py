@@ -82,20 +82,20 @@ def helm_test(gateway: str, **environment: str) -> subprocess.CompletedProcess[s
 
 async def test_helm_test_tells_a_gateway_that_serves_from_one_that_does_not(tmp_path: Path, broker_url: str) -> None:
     await ensure_topics(broker_url, ALL_TOPICS, 4)
-    gateway = GatewayProcess(broker_url, tmp_path / "gateway.log", gateway_api_key="the key")
+    gateway = GatewayProcess(broker_url, tmp_path / "gateway.log", gateway_api_key="the key of the house")
     gateway.start()
     try:
         place = f"127.0.0.1:{gateway.port}"
-        passed = helm_test(place, GATEWAY_KEY="the key")
+        passed = helm_test(place, GATEWAY_KEY="the key of the house")
         assert passed.returncode == 0, passed.stderr
         assert "subscribed to scanners:top_volume" in passed.stdout
-        assert "the key" not in passed.stdout
+        assert "the key of the house" not in passed.stdout
         refused = helm_test(place, GATEWAY_KEY="another")
         assert refused.returncode != 0
         assert "auth: expected authorized" in refused.stderr
     finally:
         gateway.stop()
-    away = helm_test(place, GATEWAY_KEY="the key")
+    away = helm_test(place, GATEWAY_KEY="the key of the house")
     assert away.returncode != 0
     assert f"{place} is not ready" in away.stderr
 

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from app.errors import SettingsError
 from app.kafka.access import EndpointTokens, KafkaAccess
-from app.kafka.admin import admin_client, check_topics, ensure_declared
+from app.kafka.admin import admin_client, check_topics
+from app.kafka.declared import ensure_declared
 from app.kafka.topics import TopicSpec
 from app.observability.operations import served
 from app.settings import Settings
@@ -143,7 +144,8 @@ async def test_the_whole_platform_runs_on_it(
         url, _ = token_endpoint
         given |= {"kafka_oauth_token_url": url, "kafka_oauth_client_id": "scanner"}
         given |= {"kafka_oauth_client_secret": "s3cret"}
-    given["app_id"] = f"secure-{mechanism.lower()}"
+    # Topics of its own: those of one platform are not another's.
+    given["topic_prefix"] = f"secure-{mechanism.lower()}."
     settings = {name: str(value) for name, value in given.items() if name != "kafka_bootstrap_servers"}
     with platform_run(given["kafka_bootstrap_servers"], redis_url, tmp_path, **settings) as platform:
 

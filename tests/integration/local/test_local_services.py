@@ -234,7 +234,7 @@ async def test_topics_are_made_as_declared_and_checked_the_second_time(broker_ur
     with pytest.raises(TopicMismatch, match=rf"{unique}\.deleted: expected cleanup.policy=compact, was delete"):
         await ensure_topics(broker_url, [replace(specs[0], cleanup="compact")], 3)
     with pytest.raises(TopicMismatch, match=rf"{unique}\.absent: expected it to exist"):
-        await check_topics(broker_url, [replace(specs[0], name=f"{unique}.absent")], 3)
+        await check_topics(broker_url, [replace(specs[0], declared=f"{unique}.absent")], 3)
 
 
 async def test_topics_get_their_bounds_in_bytes_also_where_they_are_there(broker_url: str, unique: str) -> None:

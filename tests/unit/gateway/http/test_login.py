@@ -91,7 +91,10 @@ async def test_another_site_cannot_use_the_session(browser: httpx.AsyncClient) -
     assert (bare.status_code, bare.json()["type"]) == (403, "urn:tapereader:problem:no-control-header")
 
 
-@pytest.mark.parametrize("page", ["https://evil.example", "//evil.example", "/\\evil.example", "evil"])
+@pytest.mark.parametrize("page", [
+    "https://evil.example", "//evil.example", "/\\evil.example", "evil", "/%2fevil.example", "/%2Fevil.example",
+    "/%252fevil.example", "/%5cevil.example", "/\t/evil.example", "/%09/evil.example", "", "javascript:alert(1)",
+])  # fmt: skip
 async def test_after_the_sign_in_one_stays_with_the_gateway(browser: httpx.AsyncClient, page: str) -> None:
     assert (await sign_in(browser, page)).headers["location"] == "/"
 
@@ -113,6 +116,37 @@ async def test_a_wrong_id_token_signs_nobody_in(browser: httpx.AsyncClient, prov
 
 async def test_a_callback_that_nobody_began_signs_nobody_in(browser: httpx.AsyncClient) -> None:
     assert (await browser.get("/auth/callback?code=x&state=y")).status_code == 401
+
+
+async def test_a_provider_that_fails_is_named_and_nothing_breaks(
+    browser: httpx.AsyncClient, provider: Provider
+) -> None:
+    """Whatever its token endpoint answers: not JSON, JSON of another form, an error, nothing at all."""
+    for answer in (
+        web.Response(text="<html>oops</html>", content_type="text/html"),
+        web.Response(text="[1, 2]", content_type="application/json"),
+        web.Response(text="null", content_type="application/json"),
+        web.Response(status=500, text="oops"),
+        None,
+    ):
+        away = await browser.get("/auth/login")
+        async with httpx.AsyncClient() as outside:
+            back = await outside.get(away.headers["location"])
+        provider.token_answer = answer
+        if answer is None:
+            await provider.end()
+        found = await browser.get(back.headers["location"])
+        assert found.status_code in (401, 502), found.text
+        assert found.json()["type"].rpartition(":")[2] in ("login-failed", "provider-unavailable")
+        assert (await browser.get("/api/session")).json()["signed_in"] is False
+
+
+async def test_an_open_gateway_refuses_another_site_s_name() -> None:
+    transport = httpx.ASGITransport(create_api(Settings.load()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://evil.example:8000") as client:
+        for path in ("/api/session", "/api/operator/processes", "/", "/healthz", "/openapi.json"):
+            refused = await client.get(path)
+            assert (refused.status_code, refused.json()["type"]) == (421, "urn:tapereader:problem:unknown-host")
 
 
 async def test_half_a_provider_is_a_wrong_setting() -> None:

@@ -1,0 +1,109 @@
+"""Whose the topics are: the first platform that claims them, until another is told to take them over.
+
+Two platforms with the same topics and different consumer groups would each fold every event into the same tables.
+The claims stand in a topic of one partition, so that of two made at the same time all agree on the first.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from app import clock
+from app.errors import StartupError, TapereaderError, TopicsTaken
+from app.kafka.access import KafkaAccess
+from app.kafka.admin import admin_client, running_workers
+from app.kafka.topics import OWNER, PREFIX
+from app.settings import Settings
+
+_PART = TopicPartition(OWNER.name, 0)
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A claim of the topics: by whose consumer group, when, and whether an earlier one is to end."""
+
+    app_id: str
+    claimed_ms: int
+    takes_over: bool = False
+
+
+def owner_of(claims: Iterable[Claim]) -> str | None:
+    """The app id to which claims in their order give the topics; None where there is none."""
+    owner = None
+    for claim in claims:
+        if owner is None or claim.takes_over:
+            owner = claim.app_id
+    return owner
+
+
+async def claim_topics(settings: Settings) -> None:
+    """Make the topics ours where they are nobody's. Raises `TopicsTaken`: they are another platform's."""
+    owner = await _owner(settings)
+    if owner is None:
+        await _write(settings, Claim(settings.app_id, clock.wall_ns() // 1_000_000))
+        owner = await _owner(settings)
+        if owner is None:
+            raise StartupError(f"topic {OWNER.name}: expected the claim that was just written, was empty; try again")
+    _check(settings, owner)
+
+
+async def check_owner(settings: Settings) -> None:
+    """Raise `TopicsTaken` where the topics are another platform's; that there is no owner yet is no fault."""
+    _check(settings, await _owner(settings))
+
+
+def _check(settings: Settings, owner: str | None) -> None:
+    if owner is not None and owner != settings.app_id:
+        raise TopicsTaken(
+            f"the topics {PREFIX}* belong to the platform {owner!r}, and this one is {settings.app_id!r} "
+            f"(TAPEREADER_APP_ID): give this one topics of its own, such as TAPEREADER_TOPIC_PREFIX="
+            f"{settings.app_id}., or let it take these over by `tapereader topics take-over --yes`"
+        )
+
+
+async def take_over(settings: Settings) -> str | None:
+    """Make the topics ours; whose they were, None where nobody's.
+
+    Raises `TapereaderError` while workers of the owner run.
+    """
+    owner = await _owner(settings)
+    if (
+        owner is not None
+        and owner != settings.app_id
+        and (running := await running_workers(KafkaAccess.of(settings), owner))
+    ):
+        raise TapereaderError(f"{running} workers of group {owner} still run; stop them first")
+    if owner != settings.app_id:
+        await _write(settings, Claim(settings.app_id, clock.wall_ns() // 1_000_000, takes_over=True))
+    return owner
+
+
+async def _owner(settings: Settings) -> str | None:
+    """Raises `msgspec.DecodeError` where a record is no claim."""
+    async with admin_client(KafkaAccess.of(settings)) as admin:
+        if OWNER.name not in await admin.list_topics():
+            return None
+    # Not by `seek_to_beginning`: a reset to the end that is under way since `assign` may come after it.
+    consumer = AIOKafkaConsumer(
+        **KafkaAccess.of(settings).options("owner"), enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        consumer.assign([_PART])
+        end = (await consumer.end_offsets([_PART]))[_PART]
+        claims: list[Claim] = []
+        while await consumer.position(_PART) < end:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                claims += [msgspec.json.decode(record.value, type=Claim) for record in records]
+        return owner_of(claims)
+    finally:
+        await consumer.stop()
+
+
+async def _write(settings: Settings, claim: Claim) -> None:
+    producer = AIOKafkaProducer(**KafkaAccess.of(settings).options("owner"), enable_idempotence=True)
+    await producer.start()
+    try:
+        await producer.send_and_wait(OWNER.name, msgspec.json.encode(claim), partition=0)
+    finally:
+        await producer.stop()
