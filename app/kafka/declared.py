@@ -20,9 +20,10 @@ async def ensure_declared(settings: Settings, specs: Iterable[TopicSpec]) -> lis
             f"TAPEREADER_MIN_INSYNC_REPLICAS = {settings.min_insync_replicas}: expected at most the replicas that "
             f"there are, TAPEREADER_REPLICATION_FACTOR = {settings.replication_factor}"
         )
-    await check_owner(settings)
+    access = KafkaAccess.of(settings)
+    await check_owner(settings, access)
     return await ensure_topics(
-        KafkaAccess.of(settings),
+        access,
         specs,
         settings.partitions,
         settings.replication_factor,
@@ -32,5 +33,6 @@ async def ensure_declared(settings: Settings, specs: Iterable[TopicSpec]) -> lis
 
 async def check_declared(settings: Settings, specs: Iterable[TopicSpec]) -> None:
     """Raise `TopicMismatch` where a topic is missing or not as declared, `TopicsTaken` where it is another's."""
-    await check_owner(settings)
-    await check_topics(KafkaAccess.of(settings), specs, settings.partitions, settings.min_insync_replicas)
+    access = KafkaAccess.of(settings)
+    await check_owner(settings, access)
+    await check_topics(access, specs, settings.partitions, settings.min_insync_replicas)

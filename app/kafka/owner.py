@@ -38,18 +38,22 @@ def owner_of(claims: Iterable[Claim]) -> str | None:
 
 async def claim_topics(settings: Settings) -> None:
     """Make the topics ours where they are nobody's. Raises `TopicsTaken`: they are another platform's."""
-    owner = await _owner(settings)
+    access = KafkaAccess.of(settings)
+    owner = await _owner(access)
     if owner is None:
-        await _write(settings, Claim(settings.app_id, clock.wall_ns() // 1_000_000))
-        owner = await _owner(settings)
+        await _write(access, Claim(settings.app_id, clock.wall_ns() // 1_000_000))
+        owner = await _owner(access)
         if owner is None:
             raise StartupError(f"topic {OWNER.name}: expected the claim that was just written, was empty; try again")
     _check(settings, owner)
 
 
-async def check_owner(settings: Settings) -> None:
-    """Raise `TopicsTaken` where the topics are another platform's; that there is no owner yet is no fault."""
-    _check(settings, await _owner(settings))
+async def check_owner(settings: Settings, access: KafkaAccess | None = None) -> None:
+    """Raise `TopicsTaken` where the topics are another platform's; that there is no owner yet is no fault.
+
+    An `access` that is there already has its token; each asks for one of its own.
+    """
+    _check(settings, await _owner(access or KafkaAccess.of(settings)))
 
 
 def _check(settings: Settings, owner: str | None) -> None:
@@ -74,19 +78,17 @@ async def take_over(settings: Settings) -> str | None:
     ):
         raise TapereaderError(f"{running} workers of group {owner} still run; stop them first")
     if owner != settings.app_id:
-        await _write(settings, Claim(settings.app_id, clock.wall_ns() // 1_000_000, takes_over=True))
+        await _write(access, Claim(settings.app_id, clock.wall_ns() // 1_000_000, takes_over=True))
     return owner
 
 
-async def _owner(settings: Settings) -> str | None:
+async def _owner(access: KafkaAccess) -> str | None:
     """Raises `msgspec.DecodeError` where a record is no claim."""
-    async with admin_client(KafkaAccess.of(settings)) as admin:
+    async with admin_client(access) as admin:
         if OWNER.name not in await admin.list_topics():
             return None
     # Not by `seek_to_beginning`: a reset to the end that is under way since `assign` may come after it.
-    consumer = AIOKafkaConsumer(
-        **KafkaAccess.of(settings).options("owner"), enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer(**access.options("owner"), enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([_PART])
@@ -100,8 +102,8 @@ async def _owner(settings: Settings) -> str | None:
         await consumer.stop()
 
 
-async def _write(settings: Settings, claim: Claim) -> None:
-    producer = AIOKafkaProducer(**KafkaAccess.of(settings).options("owner"), enable_idempotence=True)
+async def _write(access: KafkaAccess, claim: Claim) -> None:
+    producer = AIOKafkaProducer(**access.options("owner"), enable_idempotence=True)
     await producer.start()
     try:
         await producer.send_and_wait(OWNER.name, msgspec.json.encode(claim), partition=0)
