@@ -70,12 +70,9 @@ async def take_over(settings: Settings) -> str | None:
 
     Raises `TapereaderError` while workers of the owner run.
     """
-    owner = await _owner(settings)
-    if (
-        owner is not None
-        and owner != settings.app_id
-        and (running := await running_workers(KafkaAccess.of(settings), owner))
-    ):
+    access = KafkaAccess.of(settings)
+    owner = await _owner(access)
+    if owner is not None and owner != settings.app_id and (running := await running_workers(access, owner)):
         raise TapereaderError(f"{running} workers of group {owner} still run; stop them first")
     if owner != settings.app_id:
         await _write(access, Claim(settings.app_id, clock.wall_ns() // 1_000_000, takes_over=True))
