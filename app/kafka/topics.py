@@ -76,7 +76,7 @@ class TopicSpec:
         kept = common | {"retention.ms": str(self.retention_ms), "segment.bytes": str(self.segment_bytes)}
         if self.retention_bytes is not None:
             kept |= {"retention.bytes": str(self.retention_bytes)}
-        if self.retention_ms < HOUR_MS:
+        if 0 <= self.retention_ms < HOUR_MS:
             # Kafka deletes whole segments, and never the one that is written to.
             segment_bytes = min(self.segment_bytes, 32 * 1024 * 1024)
             kept |= {"segment.ms": str(self.retention_ms // 2), "segment.bytes": str(segment_bytes)}

@@ -71,3 +71,10 @@ def test_a_prefix_that_is_not_the_environment_s_is_refused() -> None:
     """The topics were named before settings were loaded."""
     with pytest.raises(SettingsError, match="taken from the environment only"):
         Settings.load(topic_prefix="other.")
+
+
+def test_no_topic_has_a_setting_that_the_broker_refuses() -> None:
+    """Only a retention may be -1, for ever: a segment's time and size are above 0."""
+    for spec in topics.ALL_TOPICS:
+        config = spec.config()
+        assert all(int(config[name]) > 0 for name in ("segment.ms", "segment.bytes") if name in config), spec.declared
