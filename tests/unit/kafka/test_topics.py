@@ -75,6 +75,6 @@ def test_a_prefix_that_is_not_the_environment_s_is_refused() -> None:
 
 def test_no_topic_has_a_setting_that_the_broker_refuses() -> None:
     """Only a retention may be -1, for ever: a segment's time and size are above 0."""
-    for spec in topics.ALL_TOPICS:
+    for spec in ALL_TOPICS:
         config = spec.config()
         assert all(int(config[name]) > 0 for name in ("segment.ms", "segment.bytes") if name in config), spec.declared
