@@ -186,7 +186,8 @@ async def test_the_tape_of_a_symbol_is_served_newest_first(
     assert found["trades"][0] == {
         "symbol": symbol, "price": 1212.0, "size": 100.0, "timestamp": TEN_ET_MS + 1202, "sequence_number": 1203,
         "exchange": 0, "tape": 0, "id": "", "conditions": [], "trf_id": 0, "trf_timestamp": 0, "side": None,
-        "event_type": "T",
+        "event_type": "T", "condition_names": [], "exchange_name": None, "counts_volume": True, "sets_high_low": True,
+        "sets_last": True,
     }  # fmt: skip
     missing = await get(gateway, "/api/trades/NOSUCH")
     assert missing.status_code == 404

@@ -89,7 +89,8 @@ async def test_it_says_what_lookups_by_ticker_say_of_every_symbol(market: Simula
 
 def cache_url(cache: MarketDataCache) -> str:
     options = cache.store.client.connection_pool.connection_kwargs
-    return f"redis://{options['host']}:{options['port']}/{options['db']}"
+    password = f":{options['password']}@" if options.get("password") else ""
+    return f"redis://{password}{options['host']}:{options['port']}/{options['db']}"
 
 
 async def test_what_was_filled_is_in_the_cache_by_ticker(market: Simulator, cache: MarketDataCache) -> None:
