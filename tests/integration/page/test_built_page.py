@@ -15,7 +15,7 @@ pytestmark = PAGE_MARKS
 async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     chromium: Browser, own_gateway: GatewayProcess, page_tables: Tables
 ) -> None:
-    first = await publish(page_tables, market(1))
+    first = await publish(page_tables, market(61))
     errors: list[str] = []
     page = await chromium.new_page(viewport={"width": 1600, "height": 900}, color_scheme="dark")
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -26,8 +26,8 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
         await expect(symbols(page, board)).to_have_text(order[:COMPARED])
     await expect(page.locator(".light")).to_have_text("Live")
     await expect(page.locator(".strip")).to_contain_text("Market open")
-    await expect(page.locator(".strip")).to_contain_text("10:00:01")
-    second = await publish(page_tables, market(2))
+    await expect(page.locator(".strip")).to_contain_text("10:01:01")
+    second = await publish(page_tables, market(62))
     for board, order in second.items():
         assert order[:COMPARED] != first[board][:COMPARED]
         await expect(symbols(page, board)).to_have_text(order[:COMPARED])
@@ -36,7 +36,7 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     await page.locator("body").press("Space")
     pause = page.locator(".pause")
     await expect(pause).to_have_attribute("aria-pressed", "true")
-    third = await publish(page_tables, market(3))
+    third = await publish(page_tables, market(63))
     await expect(page.locator("[data-board=top_volume] .count")).to_contain_text("updates waiting")
     await expect(pause).to_contain_text("waiting")
     assert await symbols(page, "top_volume").all_inner_texts() == second["top_volume"][:COMPARED]
@@ -48,7 +48,7 @@ async def test_the_page_shows_the_boards_live_and_comes_back_after_a_restart(
     await shot(page, "page-lost")
     own_gateway.start()
     await expect(page.locator("main.disconnected")).to_have_count(0, timeout=60_000)
-    fourth = await publish(page_tables, market(4))
+    fourth = await publish(page_tables, market(64))
     await expect(page.locator(".light")).to_have_text("Live", timeout=20_000)
     await expect(symbols(page, "top_gappers")).to_have_text(fourth["top_gappers"][:COMPARED])
     assert errors == []
