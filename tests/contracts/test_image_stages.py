@@ -15,7 +15,7 @@ import pytest
 from tests.chart_rendering import CHART
 from tests.contracts.test_containers import ROOT, instructions
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.verify]
 
 
 class Stages:

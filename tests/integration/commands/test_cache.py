@@ -85,6 +85,7 @@ async def test_what_was_warmed_is_shown_counted_and_deleted(command: Command, tm
     assert set(await command.get(third)) == {str(kind) for kind in Kind}
 
 
+@pytest.mark.verify
 async def test_no_tickers_and_no_redis_end_with_a_sentence(command: Command) -> None:
     nothing = await command.run("warm", "--kind", "snapshots")
     expected = "error: expected tickers, as arguments or one a line in --file; there was none"
@@ -97,6 +98,7 @@ async def test_no_tickers_and_no_redis_end_with_a_sentence(command: Command) -> 
         assert "Traceback" not in ended.err
 
 
+@pytest.mark.verify
 async def test_warm_without_a_name_is_the_whole_market_by_a_handful_of_requests(command: Command) -> None:
     ended = await command.run("warm")
     assert ended.code == 0, ended.err

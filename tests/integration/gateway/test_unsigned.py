@@ -57,6 +57,7 @@ async def test_a_head_beyond_its_bounds_is_refused(gateway: GatewayProcess, head
     assert answer.startswith(b"HTTP/1.1 431") or (not answer and len(head) > 2 * MAX_HEAD_BYTES)
 
 
+@pytest.mark.verify
 async def test_a_head_that_does_not_end_is_refused_in_time(gateway: GatewayProcess) -> None:
     assert (await _raw(gateway, b"GET / HTTP/1.1\r\nHost: a")).startswith(b"HTTP/1.1 408")
 
@@ -88,6 +89,7 @@ async def test_a_body_within_its_bounds_is_served(gateway: GatewayProcess) -> No
         assert (await http.get("/readyz")).status_code == 200
 
 
+@pytest.mark.verify
 async def test_connections_that_have_not_signed_in_take_nobody_s_place(gateway: GatewayProcess) -> None:
     """More than there is room for, and a client with a key still comes in; the others have five seconds."""
     strangers = [await connect(gateway.ws_url) for _ in range(5)]

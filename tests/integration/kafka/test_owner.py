@@ -43,6 +43,7 @@ async def places(bootstrap: str) -> set[tuple[int, int]]:
     return {(record.partition, record.offset) for record in await read_all(bootstrap, topics.MARKET_QUOTES.name)}
 
 
+@pytest.mark.verify
 async def test_a_worker_that_finds_another_s_tables_ends_with_one_sentence_and_touches_nothing(
     platform: Platform, broker: str
 ) -> None:

@@ -70,6 +70,7 @@ ROWS = {
 }
 
 
+@pytest.mark.verify
 async def test_more_partitions_take_analyzers_tables_along_and_symbols_with_a_slash_to_their_place(
     broker: str, tmp_path: Path
 ) -> None:

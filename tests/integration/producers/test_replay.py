@@ -43,6 +43,7 @@ async def raw_topics(broker_url: str) -> None:
     await ensure_topics(broker_url, topics.ALL_TOPICS, 4)
 
 
+@pytest.mark.verify
 async def test_a_replay_writes_each_event_and_names_what_it_cannot_read(
     broker_url: str, raw_topics: None, tmp_path: Path
 ) -> None:

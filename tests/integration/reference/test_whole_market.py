@@ -117,6 +117,7 @@ async def test_a_day_that_was_filled_is_not_filled_again(market: Simulator, cach
     assert await filling.state(today(market)) is State.FILLED
 
 
+@pytest.mark.verify
 async def test_a_part_that_failed_is_asked_for_until_it_is_there(market: Simulator, cache: MarketDataCache) -> None:
     """Each of the first answers fails once at least; nothing is final, and nothing known is lost meanwhile."""
     await misbehave(market, rest_status=500, rest_times=14)
