@@ -143,7 +143,16 @@ async def test_a_refused_key_ends_up_with_its_sentence_in_terminal_status_and_pa
 
         assert not await page_is_told()
         faults = {"refuse_login": True, "drop": True}
-        (await client.post(f"http://127.0.0.1:{up.simulator_port}/control/faults", json=faults)).raise_for_status()
+
+        async def simulator_is_told() -> bool:
+            """The page answers before the simulator does."""
+            try:
+                answer = await client.post(f"http://127.0.0.1:{up.simulator_port}/control/faults", json=faults)
+            except httpx.TransportError:
+                return False
+            return answer.status_code == 200
+
+        await eventually(simulator_is_told, timeout_s=30)
         await eventually(page_is_told, timeout_s=60)
 
         printed = await asyncio.to_thread(up.finish)

@@ -14,12 +14,15 @@ from websockets.asyncio.client import connect
 from app.kafka import topics
 from app.kafka.admin import ensure_topics
 from app.observability import metrics
+from app.observability.operations import CONTROL_HEADER
 from tests.eventually import eventually
 from tests.integration.agents.workers import own_broker
 from tests.integration.local.platform_run import API_KEY, Platform, platform_run
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
+#: What a change of a process asks for, so that no web page can make it.
+CHANGES = {CONTROL_HEADER: "1"}
 NAMES = ("simulator", "producer", "worker-1", "worker-2", "gateway")
 #: Attributes of the process's own series, that no declaration names.
 Series = dict[str, list[tuple[dict[str, str], float]]]
@@ -65,7 +68,8 @@ def total(found: Series, metric: metrics.Metric, **labels: str) -> float:
 async def test_every_process_shows_only_declared_metrics_and_those_of_its_part(running: Platform) -> None:
     async def flowing() -> bool:
         producer, gateway = await series(running, "producer"), await series(running, "gateway")
-        return total(producer, metrics.SENT) > 0 and total(gateway, metrics.CONSUMED) > 0
+        # What it says of the feed is sent before the first event.
+        return total(producer, metrics.EVENTS_RECEIVED) > 0 and total(gateway, metrics.CONSUMED) > 0
 
     await eventually(flowing, timeout_s=60)
     declared = {each: metric for metric in metrics.ALL for each in metric.series} | {"target_info": None}
@@ -138,7 +142,7 @@ async def test_a_worker_says_what_it_owns_and_why_it_is_not_ready(running: Platf
 
 
 async def test_the_level_of_the_logs_is_changed_at_run_time(running: Platform) -> None:
-    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=5.0, trust_env=False, headers=CHANGES) as client:
         for name in NAMES:
             url = f"{running.urls[name]}/control/log-level"
             assert (await client.get(url)).json() == {"level": "INFO"}
@@ -148,7 +152,7 @@ async def test_the_level_of_the_logs_is_changed_at_run_time(running: Platform) -
 
 
 async def test_no_log_shows_the_key_and_every_line_is_json(running: Platform) -> None:
-    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=5.0, trust_env=False, headers=CHANGES) as client:
         for name in NAMES:
             await client.put(f"{running.urls[name]}/control/log-level", content=b'{"level":"DEBUG"}')
         # A new connection logs in again, now that everything is logged.

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.errors import LoginRefused
+from app.errors import LASTING_EXIT_CODE, LoginRefused
 from app.kafka.topics import RECEIVED_NS_HEADER
 from app.observability.operations import CONTROL_HEADER
 from producers.simulator import Simulator
@@ -238,10 +238,10 @@ class Process:
 async def test_the_process_ends_with_an_error_on_a_refused_key_and_keeps_it_to_itself(
     broker_url: str, tmp_path: Path
 ) -> None:
-    """Exit code 1, one sentence, and no key in a log at any level."""
+    """The exit code of what a new start would not mend, one sentence, and no key in a log at any level."""
     async with Simulator(symbols=5, start="10:00", api_key="the-right-one") as simulator:
         code, text = await Process(tmp_path, simulator.port, broker_url, MASSIVE_API_KEY="a-wrong-secret").ended()
-    assert code == 1, text
+    assert code == LASTING_EXIT_CODE, text
     assert "the feed refused the API key" in text
     assert "Traceback" not in text
     assert "a-wrong-secret" not in text
