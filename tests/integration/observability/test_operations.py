@@ -21,6 +21,8 @@ from tests.integration.local.platform_run import API_KEY, Platform, platform_run
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
+#: Absent until there is something to say.
+OPTIONAL = (metrics.SILENCE, metrics.MARKET_OPEN, metrics.NEWEST_AGE, metrics.DISCONNECTS, metrics.FEED_LAG)
 #: What a change of a process asks for, so that no web page can make it.
 CHANGES = {CONTROL_HEADER: "1"}
 NAMES = ("simulator", "producer", "worker-1", "worker-2", "gateway")
@@ -81,7 +83,7 @@ async def test_every_process_shows_only_declared_metrics_and_those_of_its_part(r
         assert total(found, metrics.PROCESS_MEMORY) > 10_000_000
         for metric in metrics.ALL:
             if parts.get(name) in metric.parts and metric.kind is not metrics.Kind.HISTOGRAM:
-                optional = metric in (metrics.SILENCE, metrics.MARKET_OPEN, metrics.NEWEST_AGE, metrics.DISCONNECTS)
+                optional = metric in OPTIONAL
                 assert optional or metric.prometheus_name in found, f"{name} has no {metric.name}"
 
 
