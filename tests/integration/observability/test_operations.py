@@ -22,7 +22,14 @@ from tests.integration.local.platform_run import API_KEY, Platform, platform_run
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 #: Absent until there is something to say.
-OPTIONAL = (metrics.SILENCE, metrics.MARKET_OPEN, metrics.NEWEST_AGE, metrics.DISCONNECTS, metrics.FEED_LAG)
+OPTIONAL = (
+    metrics.SILENCE,
+    metrics.MARKET_OPEN,
+    metrics.NEWEST_AGE,
+    metrics.DISCONNECTS,
+    metrics.FEED_LAG,
+    metrics.LATE,
+)
 #: What a change of a process asks for, so that no web page can make it.
 CHANGES = {CONTROL_HEADER: "1"}
 NAMES = ("simulator", "producer", "worker-1", "worker-2", "gateway")
