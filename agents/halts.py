@@ -8,6 +8,7 @@ import msgspec
 
 import tables
 from app.main import app, settings
+from app.market.agreed_time import agreed
 from app.market.calendar import TradingCalendar
 from app.market.daily_alerts import halt_records
 from app.market.events import LimitUpLimitDown
@@ -47,8 +48,8 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
 
 
 def ended_with_their_day(states: Mapping[str, HaltState], rows: Mapping[str, QuoteRow]) -> dict[str, HaltState | None]:
-    """Halts of an earlier trading day than the newest of the partition's rows: the states without them."""
-    day = max((row.day for row in rows.values()), default="")
+    """Halts of an earlier trading day than the one that the partition's rows agree on: the states without them."""
+    day = agreed(row.day for row in rows.values()) or ""
     found = ((symbol, after_its_day(state, day)) for symbol, state in states.items())
     return {symbol: after for symbol, after in found if after is not None}
 

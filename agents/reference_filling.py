@@ -16,6 +16,7 @@ import tables
 from app import clock
 from app.kafka import topics
 from app.main import app, settings
+from app.market.agreed_time import agreed
 from app.market.calendar import TradingCalendar
 from app.market.events import Reference
 from app.market.symbols import Listing
@@ -90,8 +91,8 @@ def _asks_nobody() -> bool:
     return settings.source is Source.NONE and settings.api_key() is None
 
 
-def _newest_day_of_rows() -> str | None:
-    return newest_day(row.day for state in tables.quotes.owned.values() for row in state.rows.values())
+def _day_of_rows() -> str | None:
+    return agreed(row.day for state in tables.quotes.owned.values() for row in state.rows.values())
 
 
 @app.task
@@ -105,7 +106,7 @@ async def fill_market() -> None:
         filled = ""
         while not app.should_stop:
             if LEADING_PARTITION in tables.reference.owned:
-                day = newest_day((_newest_day_of_rows(), await filling.market_day()))
+                day = newest_day((_day_of_rows(), await filling.market_day()))
                 if day is not None and day > filled:
                     await filling.fill(day)
                     while not await directory.fill(day):

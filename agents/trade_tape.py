@@ -12,7 +12,9 @@ from app.main import app, settings
 from app.market.handover import HandingOver
 from app.market.trade_tape import TapePartition
 from app.market.window_merge import HandedWindow
+from app.stream import RecordBatch
 from app.stream.sending import send_records
+from tables.receipts import limits_ms
 
 #: Statistics computed before batches that wait may go on: 1 ms.
 REFRESHED_AT_ONCE = 50
@@ -61,10 +63,18 @@ async def _begin_anew(*_: Any, **__: Any) -> None:
     windows.begin_anew()
 
 
+def drop_windows_to_come(batch: RecordBatch) -> None:
+    """Drop a partition's windows of a time that is after every receipt: of before there was a bound."""
+    state = tables.trade_tape.folded.get(batch.partition)
+    if state is not None and len(batch):
+        state.drop_later_than(max(limits_ms(batch)))
+
+
 @app.agent(tables.trades, name="trade_tape")
 async def trade_tape(stream: Any) -> None:
     """Fold each batch of trades into its partition's windows."""
     async for event in stream.events():
+        drop_windows_to_come(event.value)
         await tables.trade_tape.fold_events(event.value, event.message)
 
 

@@ -1,6 +1,6 @@
 """The trade windows of a partition as a table: chunks by key, statistics of what changed, the tape of a symbol."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -43,7 +43,6 @@ class TapePartition:
     def __init__(self, quotes: Callable[[], Mapping[str, Nbbo]] = dict) -> None:
         self.windows = TradeWindows()
         self._quotes = quotes
-        self._newest_ms = 0
         self._statistics: dict[str, WindowStatistics] = {}
         self._stale: set[str] = set()
 
@@ -56,22 +55,34 @@ class TapePartition:
     def finish_loading(self) -> None:
         """All chunks are there."""
         self.windows.finish_loading()
-        self._newest_ms = self.windows.newest_ms()
 
-    def fold(self, trades: Iterable[WindowTrade]) -> None:
-        """Append trades in the order of their arrival, then drop the windows that have been idle."""
+    def fold(self, trades: Sequence[WindowTrade]) -> None:
+        """Append trades in the order of their arrival, and drop windows as soon as they have been idle.
+
+        The windows are the same wherever trades are cut into batches. Raises `ValueError`: a decimal size is none.
+        """
+        windows, quotes = self.windows, self._quotes()
         by_symbol: dict[str, list[Trade]] = {}
-        newest_ms = self._newest_ms
+        until_ms = windows.agreed_ms
         for trade in trades:
             by_symbol.setdefault(trade.symbol, []).append(trade)
-            if trade.timestamp is not None and trade.timestamp > newest_ms:
-                newest_ms = trade.timestamp
-        quotes = self._quotes()
-        for symbol, of_symbol in by_symbol.items():
-            if self.windows.append(symbol, of_symbol, quotes.get(symbol)):
-                self._stale.add(symbol)
-        self._newest_ms = newest_ms
-        self._stale.update(self.windows.expire(newest_ms))
+            if trade.timestamp is not None and trade.timestamp > until_ms:
+                until_ms = trade.timestamp
+        if all(windows.outlives(symbol, found[0].timestamp or 0, until_ms) for symbol, found in by_symbol.items()):
+            # No window of these can end in between, so that their order among each other does not matter.
+            for symbol, of_symbol in by_symbol.items():
+                if windows.append(symbol, of_symbol, quotes.get(symbol)):
+                    self._stale.add(symbol)
+            self._stale.update(windows.expire(windows.agreed_ms))
+            return
+        for trade in trades:
+            if windows.append(trade.symbol, (trade,), quotes.get(trade.symbol)):
+                self._stale.add(trade.symbol)
+            self._stale.update(windows.expire(windows.agreed_ms))
+
+    def drop_later_than(self, limit_ms: float) -> None:
+        """Drop the windows of a time (epoch ms) that cannot be yet: a wrong trade of before there was a bound."""
+        self._stale.update(self.windows.drop_later_than(limit_ms))
 
     def take_changes(self) -> dict[str, bytes | None]:
         """The chunks that changed since the last call, None for one that is gone."""
@@ -97,13 +108,8 @@ class TapePartition:
         return windows
 
 
-def tape_of(symbol: str, chunks: Mapping[int, bytes]) -> list[Trade]:
-    """The trades of a symbol, newest first, from its chunks by slot. Raises `ValueError`: not a chunk."""
-    return _loaded(symbol, chunks).trades(symbol)
-
-
 def read_tape(symbol: str, chunks: Mapping[int, bytes], limit: int | None = None) -> list[TapeTrade]:
-    """As `tape_of`, for readers. Raises `ValueError`: not a chunk."""
+    """The trades of a symbol for readers, newest first, from its chunks by slot. Raises `ValueError`: not a chunk."""
     return _loaded(symbol, chunks).tape(symbol, limit)
 
 

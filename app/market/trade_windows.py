@@ -2,7 +2,7 @@
 
 For a changelog the trades are numbered from 0 since the window began and cut into chunks of 20, so
 that a flush writes the chunks that were touched, not the window. A window is dropped 5 minutes of
-event time after its last trade.
+event time after its last trade: once three symbols (or all, where there are fewer) have traded so much later.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from app.market import trade_ring
+from app.market.agreed_time import AgreedTime
 from app.market.events import Trade
 from app.market.exchanges import exchange_name
 from app.market.nbbo import Nbbo
@@ -101,6 +102,7 @@ class TradeWindows:
         self._loading: dict[str, list[_Chunk]] = {}
         # No window's last trade is before this: until it is idle no window is.
         self._none_before_ms = 0
+        self._times = AgreedTime()
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._windows
@@ -156,6 +158,16 @@ class TradeWindows:
             last_ms = max(last_ms, trade.timestamp)
         return added + self._extend(symbol, fresh)
 
+    @property
+    def agreed_ms(self) -> int:
+        """The time (epoch ms) that the windows' newest trades agree on, 0 where there are none."""
+        return self._times.ms
+
+    def outlives(self, symbol: str, first_ms: int, until_ms: int) -> bool:
+        """Whether a symbol's window, or one that begins at `first_ms`, cannot be idle at a time or before."""
+        window = self._windows.get(symbol)
+        return (first_ms if window is None else window.last_ms) + WINDOW_IDLE_MS > until_ms
+
     def expire(self, event_ms: int) -> list[str]:
         """Drop the windows whose last trade is 5 minutes or longer before a time; their symbols."""
         if event_ms < self._none_before_ms + WINDOW_IDLE_MS:
@@ -166,9 +178,14 @@ class TradeWindows:
         self._none_before_ms = min((window.last_ms for window in self._windows.values()), default=event_ms)
         return gone
 
-    def newest_ms(self) -> int:
-        """The time (epoch ms) of the newest trade in any window, 0 where there is none."""
-        return max((window.last_ms for window in self._windows.values()), default=0)
+    def drop_later_than(self, limit_ms: float) -> list[str]:
+        """Drop the windows whose last trade is after a time that cannot be yet; their symbols."""
+        if self._times.newest_ms <= limit_ms:
+            return []
+        gone = [symbol for symbol, window in self._windows.items() if window.last_ms > limit_ms]
+        for symbol in gone:
+            self._drop(symbol)
+        return gone
 
     def statistics(self, symbol: str) -> WindowStatistics | None:
         """The statistics of a symbol's window, None where there is none."""
@@ -179,25 +196,6 @@ class TradeWindows:
         """All figures of a symbol's window, None where there is none; `statistics` where they are known."""
         window = self._windows.get(symbol)
         return None if window is None else detail_of(window, statistics or statistics_of(window))
-
-    def trades(self, symbol: str) -> list[Trade]:
-        """The trades of a symbol's window, newest first, as they came in; their sizes with fractions."""
-        return [
-            Trade(
-                symbol,
-                trade.exchange,
-                trade.id,
-                trade.tape,
-                trade.price,
-                trade.size,
-                list(trade.conditions),
-                trade.timestamp,
-                trade.sequence_number,
-                trade.trf_id,
-                trade.trf_timestamp,
-            )
-            for trade in self._newest_first(symbol)
-        ]
 
     def tape(self, symbol: str, limit: int | None = None) -> list[TapeTrade]:
         """The trades of a symbol's window, newest first, at most `limit`."""
@@ -255,6 +253,7 @@ class TradeWindows:
             if connected[0].pace is not None:
                 window.pace = Pace(*connected[0].pace)
             self._windows[symbol] = window
+            self._times.see(symbol, window.last_ms)
         self._loading.clear()
 
     def _newest_first(self, symbol: str, limit: int | None = None) -> list[Kept]:
@@ -271,6 +270,7 @@ class TradeWindows:
                 window = self._windows[symbol] = Ring()
             begin = window.end
             window.extend(trades)
+            self._times.see(symbol, window.last_ms)
             if window.last_ms < self._none_before_ms:
                 self._none_before_ms = window.last_ms
             if symbol not in self._fresh:
@@ -284,6 +284,7 @@ class TradeWindows:
     def _drop(self, symbol: str) -> None:
         if self._windows.pop(symbol, None) is not None:
             self._fresh.pop(symbol, None)
+            self._times.forget(symbol)
             self._dirty.setdefault(symbol, set()).update(range(CHUNK_SLOTS))
 
     def _encoded(self, symbol: str, slots: set[int]) -> Iterator[tuple[int, bytes | None]]:

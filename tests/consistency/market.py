@@ -33,7 +33,7 @@ class RandomMarket:
         self.random = random.Random(seed)
         self.calendar, self.rules = TradingCalendar.new_york(), AlertRules()
         self.windows = [TradeWindows() for _ in range(partitions)]
-        self.newest_ms = [0] * partitions
+        self.last_ms: list[dict[str, int]] = [{} for _ in range(partitions)]
         self.ranges: dict[str, RangeRow] = {}
         self.nbbo: dict[str, Nbbo] = {}
         self.halts: dict[str, HaltState] = {}
@@ -59,8 +59,6 @@ class RandomMarket:
                 await asyncio.sleep(every_s)
         finally:
             await producer.stop()
-        for partition, windows in enumerate(self.windows):
-            windows.expire(self.newest_ms[partition])
 
     async def _send(self, producer: Any, spec: topics.TopicSpec, number: int, event: Any) -> None:
         value = event if isinstance(event, bytes) else msgspec.json.encode(event)
@@ -98,8 +96,12 @@ class RandomMarket:
             number, trade = self._recent[-1 - self.random.randrange(min(5, len(self._recent)))]
         self._recent = [*self._recent[-5:], (number, trade)]
         partition = number % self.partitions
-        self.windows[partition].append(_symbol(number), [trade])
-        self.newest_ms[partition] = max(self.newest_ms[partition], trade.timestamp or 0)
+        symbol = _symbol(number)
+        self.windows[partition].append(symbol, [trade])
+        last_ms = self.last_ms[partition]
+        last_ms[symbol] = max(last_ms.get(symbol, 0), trade.timestamp or 0)
+        # A window ends once three symbols have traded five minutes after its last trade.
+        self.windows[partition].expire(sorted(last_ms.values())[-3:][0])
         return topics.TRADES, number, trade
 
     def _aggregate(self, number: int, at_ms: int) -> tuple[topics.TopicSpec, int, Any]:

@@ -11,12 +11,13 @@ import pytest
 
 from app.kafka import topics
 from app.kafka.admin import ensure_topics
-from app.market.trade_tape import TapePartition, tape_of
+from app.market.trade_tape import TapePartition
 from app.market.trade_windows import TradeWindows
 from tests.consistency.harness import read_all
 from tests.consistency.market import RandomMarket
 from tests.eventually import eventually
 from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
+from tests.tape_trades import trades_of, trades_of_chunks
 
 ROUNDS = int(os.environ.get("DIFFERENTIAL_ROUNDS", "5"))
 EVENTS_PER_ROUND = 4000
@@ -52,14 +53,14 @@ async def _kill(workers: Workers, market: RandomMarket, rounds: int) -> None:
 
 
 async def _compare(bootstrap: str, market: RandomMarket, workers: Workers) -> None:
-    expected_tapes = {symbol: windows.trades(symbol) for windows in market.windows for symbol in windows.symbols()}
+    expected_tapes = {symbol: trades_of(windows, symbol) for windows in market.windows for symbol in windows.symbols()}
     expected_paces = {symbol: pace for windows in market.windows for symbol, pace in _paces(windows).items()}
     state: dict[str, Any] = {}
 
     async def tapes_are_right() -> bool:
         _alive(workers)
         rows = await raw_table(bootstrap, topics.TRADE_TAPE)
-        state["tapes"] = {symbol: tape_of(symbol, found) for symbol, found in chunks_of(rows).items()}
+        state["tapes"] = {symbol: trades_of_chunks(symbol, found) for symbol, found in chunks_of(rows).items()}
         partition = TapePartition()
         for key, value in rows.items():
             partition.load(key, value)

@@ -12,7 +12,6 @@ from app.errors import SettingsError
 from app.kafka import topics
 from app.kafka.admin import ensure_topics
 from app.market.events import Quote, Trade
-from app.market.trade_tape import tape_of
 from app.market.trade_windows import TradeWindows
 from app.settings import Settings
 from examples import own_windows, wide_spreads
@@ -20,6 +19,7 @@ from producers.replay import replay
 from producers.tape_file import open_lines
 from tests.eventually import eventually
 from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
+from tests.tape_trades import trades_of, trades_of_chunks
 
 PLACES = ("examples.wide_spreads:analyzer", "examples.own_windows:analyzer")
 NAME = "us-equities-2013-10-09.ndjson.gz"
@@ -44,7 +44,7 @@ async def test_the_examples_fold_the_real_day(tmp_path: Path, tape_dir: Path) ->
     for symbol, of_symbol in trades.items():
         windows = TradeWindows()
         windows.append(symbol, of_symbol)
-        expected_tapes[symbol] = windows.trades(symbol)
+        expected_tapes[symbol] = trades_of(windows, symbol)
     with own_broker(tmp_path / "kafka") as bootstrap:
         await ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS)
         await replay(bootstrap, tape_dir / NAME)
@@ -59,7 +59,7 @@ async def test_the_examples_fold_the_real_day(tmp_path: Path, tape_dir: Path) ->
 
             async def tapes_are_whole() -> bool:
                 chunks = chunks_of(await raw_table(bootstrap, specs[1]))
-                return {symbol: tape_of(symbol, found) for symbol, found in chunks.items()} == expected_tapes
+                return {symbol: trades_of_chunks(symbol, found) for symbol, found in chunks.items()} == expected_tapes
 
             await eventually(folded, timeout_s=60, interval_s=1)
             await eventually(tapes_are_whole, timeout_s=60, interval_s=1)

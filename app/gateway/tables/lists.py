@@ -1,6 +1,7 @@
 """Feeds that are lists over a table's records: what is halted now, the newest alerts."""
 
-from bisect import insort
+import math
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -9,42 +10,67 @@ import msgspec
 from app.gateway.protocol.feeds import HALTS, PublicTable
 from app.gateway.tables.documents import array
 from app.gateway.tables.ranges import Alert, alert_of, extreme_of
+from app.market.agreed_time import AgreedTime
 
 #: Alerts that the gateway answers from; a busy day has a few thousand.
 KEPT_ALERTS = 10_000
 #: Entries of `alerts:latest`, and of the lists of new highs and lows.
 LATEST_ALERTS, EXTREME_ALERTS = 200, 1000
-#: New highs and lows are listed this long (ms of event time) before the newest of them.
+#: New highs and lows are listed this long (ms of event time) before what three symbols have reached.
 EXTREMES_FOR_MS = 8 * 3_600_000
+#: An alert so much later than three symbols' newest is of a wrong time. A long weekend has four days.
+WRONGLY_AHEAD_MS = 7 * 86_400_000
 
 
 class NewestAlerts:
-    """The newest alerts, each key once, in any order of arrival and with any repetitions the same."""
+    """The newest alerts, each key once, in any order of arrival and with any repetitions the same.
+
+    Alerts older than `for_ms` go, and those far ahead of all others are not listed: both by the time that three
+    symbols have reached, so that one alert with a wrong time hides no other.
+    """
 
     def __init__(self, kept: int, for_ms: int | None = None) -> None:
         self._kept, self._for_ms = kept, for_ms
         self._order: list[tuple[int, str]] = []
         self._alerts: dict[str, tuple[Alert, bytes]] = {}
+        self._times = AgreedTime()
 
     def add(self, alert: Alert, entry: bytes) -> bool:
         """Take in an alert and what is listed for it; whether the list is another now."""
         if alert.key in self._alerts:
             return False
+        before = len(self._order) - self._listed()
         place = (alert.timestamp, alert.key)
         insort(self._order, place)
         self._alerts[alert.key] = (alert, entry)
-        oldest_ms = self._order[-1][0] - self._for_ms if self._for_ms is not None else None
-        surplus = max(0, len(self._order) - self._kept)
-        while oldest_ms is not None and self._order[surplus][0] < oldest_ms:
-            surplus += 1
-        for _, key in self._order[:surplus]:
-            del self._alerts[key]
-        del self._order[:surplus]
-        return alert.key in self._alerts
+        self._times.see(alert.symbol, alert.timestamp)
+        gone = self._without_old()
+        listed = self._listed()
+        kept = alert.key in self._alerts
+        shown = kept and place < self._end()
+        hidden = len(self._order) - listed - (kept and not shown)
+        return shown or gone > (not kept) or hidden != before
 
     def newest(self) -> Iterator[tuple[Alert, bytes]]:
         """The alerts and their entries, newest first; of one time, by key."""
-        return (self._alerts[key] for _, key in reversed(self._order))
+        return (self._alerts[key] for _, key in reversed(self._order[: self._listed()]))
+
+    def _without_old(self) -> int:
+        """Let go of what is too old or too much; how many."""
+        surplus = max(0, len(self._order) - self._kept)
+        if self._for_ms is not None and self._times.settled:
+            surplus = max(surplus, bisect_left(self._order, (self._times.ms - self._for_ms, "")))
+        for _, key in self._order[:surplus]:
+            del self._alerts[key]
+        del self._order[:surplus]
+        return surplus
+
+    def _end(self) -> tuple[float, str]:
+        """The first place that is not listed."""
+        return (self._times.ms + WRONGLY_AHEAD_MS + 1 if self._times.settled else math.inf, "")
+
+    def _listed(self) -> int:
+        return bisect_left(self._order, self._end())
 
 
 class Listing:

@@ -16,13 +16,13 @@ from app.market.calendar import TradingCalendar
 from app.market.daily_alerts import RangeRow, fold_day
 from app.market.events import Aggregate, Quote, Trade
 from app.market.nbbo import Nbbo, fold_nbbo
-from app.market.trade_tape import tape_of
 from app.market.trade_windows import TradeWindows
 from producers.replay import replay
 from producers.tape_file import open_lines
 from tests.consistency.harness import read_all
 from tests.eventually import eventually
 from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
+from tests.tape_trades import trades_of, trades_of_chunks
 
 pytestmark = pytest.mark.verify
 
@@ -145,7 +145,7 @@ async def _tapes_are_whole(bootstrap: str, day: Day) -> None:
     for symbol, trades in day.trades.items():
         windows = TradeWindows()
         windows.append(symbol, trades)
-        assert tape_of(symbol, chunks[symbol]) == windows.trades(symbol)
+        assert trades_of_chunks(symbol, chunks[symbol]) == trades_of(windows, symbol)
 
 
 async def _alerts_are_those_of_the_rules(bootstrap: str, day: Day) -> None:

@@ -16,9 +16,12 @@ def row(symbol: str, day: str) -> QuoteRow:
     return QuoteRow(**{**fields, "symbol": symbol, "day": day})
 
 
-def test_a_halt_of_yesterday_ends_when_any_symbol_has_a_row_of_today() -> None:
+def test_a_halt_of_yesterday_ends_when_three_symbols_have_a_row_of_today() -> None:
     states = {"OLD": halted("OLD", "2026-11-19"), "NEW": halted("NEW", "2026-11-20")}
     assert ended_with_their_day(states, {"OLD": row("OLD", "2026-11-19")}) == {}
-    found = ended_with_their_day(states, {"OLD": row("OLD", "2026-11-19"), "X": row("X", "2026-11-20")})
+    rows = {"OLD": row("OLD", "2026-11-19")} | {symbol: row(symbol, "2026-11-20") for symbol in "XY"}
+    assert ended_with_their_day(states, rows) == {}
+    rows["POISON"] = row("POISON", "2036-01-02")
+    found = ended_with_their_day(states, rows)
     assert {symbol: None if state is None else state.halted_since for symbol, state in found.items()} == {"OLD": None}
     assert ended_with_their_day(states, {}) == {}

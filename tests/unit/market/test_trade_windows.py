@@ -14,6 +14,7 @@ from app.market.events import Trade
 from app.market.trade_ring import WINDOW_TRADES
 from app.market.trade_statistics import WindowStatistics
 from app.market.trade_windows import WINDOW_IDLE_MS, TradeWindows
+from tests.tape_trades import trades_of
 
 START_MS = 1_381_325_400_000
 
@@ -145,12 +146,12 @@ def check(sequence: Iterable[tuple[list[Trade], bool, int | None]]) -> None:
         if expired_at is not None:
             windows.expire(START_MS + expired_at * 40_000)
             naive.expire(START_MS + expired_at * 40_000)
-        assert windows.trades("ABC") == naive.trades[::-1]
+        assert trades_of(windows, "ABC") == naive.trades[::-1]
         assert windows.statistics("ABC") == naive.statistics()
         if restarts:
             flush(windows, store)
             windows = reloaded(store)
-            assert windows.trades("ABC") == naive.trades[::-1]
+            assert trades_of(windows, "ABC") == naive.trades[::-1]
             assert windows.statistics("ABC") == naive.statistics()
             assert windows.dirty_chunks() == []
 
@@ -170,7 +171,7 @@ def test_a_flush_writes_what_came_in_and_a_restart_finds_all_of_it() -> None:
         assert flush(windows, store) <= 2 * trade_windows.CHUNK_TRADES
         assert len(store) <= trade_windows.CHUNK_SLOTS
     assert windows.statistics("ABC") == naive.statistics()
-    assert reloaded(store).trades("ABC") == windows.trades("ABC") == naive.trades[::-1]
+    assert trades_of(reloaded(store), "ABC") == trades_of(windows, "ABC") == naive.trades[::-1]
     windows.expire(START_MS + 3500 + WINDOW_IDLE_MS)
     flush(windows, store)
     assert store == {}

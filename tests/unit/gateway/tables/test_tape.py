@@ -38,7 +38,7 @@ def test_the_tape_is_that_of_the_worker(batches: list[tuple[str, int]], limit: i
 def test_a_window_that_is_dropped_is_gone() -> None:
     partition, view = TapePartition(), TapeView(64 * MIB)
     fold(partition, view, [trade_of("A", each) for each in range(100)])
-    fold(partition, view, [trade_of("B", 6 * 60_000)])
+    fold(partition, view, [trade_of(symbol, 6 * 60_000) for symbol in "BCD"])
     assert view.trades("A", 10) == []
     assert len(view.trades("B", 10)) == 1
 
