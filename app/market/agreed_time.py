@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable
 from heapq import nlargest
-from operator import itemgetter
 from typing import Any, TypeVar
 
 from app.market.bounds import AGREEING_SYMBOLS
 
 Value = TypeVar("Value", bound=Any)
-
-_second = itemgetter(1)
 
 
 def agreed(values: Iterable[Value]) -> Value | None:
@@ -22,41 +19,53 @@ def agreed(values: Iterable[Value]) -> Value | None:
 
 
 class AgreedTime:
-    """`agreed` of the symbols' newest times (epoch ms), kept up to date as they change; 0 where there is none."""
+    """`agreed` of the symbols' newest times (epoch ms), kept up to date as they change."""
 
-    __slots__ = ("_furthest", "_times", "ms")
+    __slots__ = ("_furthest", "_noted", "_times")
 
     def __init__(self) -> None:
         self._times: dict[str, int] = {}
-        self._furthest: dict[str, int] = {}
-        self.ms = 0
+        self._furthest: list[str] = []
+        # Symbols that have moved since the furthest were found: they are compared together, when somebody looks.
+        self._noted: set[str] = set()
+
+    @property
+    def ms(self) -> int:
+        """The time that is agreed on, 0 where there is none."""
+        furthest = self._settled()
+        return self._times[furthest[-1]] if furthest else 0
 
     @property
     def newest_ms(self) -> int:
         """The newest time of any symbol, 0 where there is none."""
-        return max(self._furthest.values(), default=0)
+        furthest = self._settled()
+        return self._times[furthest[0]] if furthest else 0
 
     @property
     def settled(self) -> bool:
         """Whether there are symbols enough that no two of them decide: from then on it only moves ahead."""
-        return len(self._furthest) == AGREEING_SYMBOLS
+        return len(self._times) >= AGREEING_SYMBOLS
 
     def see(self, symbol: str, at_ms: int) -> None:
         """Take in a time that a symbol has reached; one before its newest changes nothing."""
-        if at_ms <= self._times.get(symbol, -1):
-            return
-        self._times[symbol] = at_ms
-        furthest = self._furthest
-        if len(furthest) == AGREEING_SYMBOLS and symbol not in furthest:
-            if at_ms <= self.ms:
-                return
-            del furthest[min(furthest.items(), key=_second)[0]]
-        furthest[symbol] = at_ms
-        self.ms = min(furthest.values())
+        if at_ms > self._times.get(symbol, -1):
+            self._times[symbol] = at_ms
+            self._noted.add(symbol)
+
+    def see_all(self, times: dict[str, int]) -> None:
+        """As `see` for many symbols, none of whose times is before its newest."""
+        self._times |= times
+        self._noted.update(times)
 
     def forget(self, symbol: str) -> None:
         """Let a symbol count no more; one that is not known is ignored."""
         self._times.pop(symbol, None)
-        if self._furthest.pop(symbol, None) is not None:
-            self._furthest = dict(nlargest(AGREEING_SYMBOLS, self._times.items(), key=_second))
-            self.ms = min(self._furthest.values(), default=0)
+        self._noted.discard(symbol)
+        if symbol in self._furthest:
+            self._furthest, self._noted = [], set(self._times)
+
+    def _settled(self) -> list[str]:
+        if self._noted:
+            self._furthest = nlargest(AGREEING_SYMBOLS, self._noted.union(self._furthest), key=self._times.__getitem__)
+            self._noted.clear()
+        return self._furthest

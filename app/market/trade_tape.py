@@ -68,7 +68,7 @@ class TapePartition:
             by_symbol.setdefault(trade.symbol, []).append(trade)
             if trade.timestamp is not None and trade.timestamp > until_ms:
                 until_ms = trade.timestamp
-        if all(windows.outlives(symbol, found[0].timestamp or 0, until_ms) for symbol, found in by_symbol.items()):
+        if windows.outlive(by_symbol, until_ms):
             # No window of these can end in between, so that their order among each other does not matter.
             for symbol, of_symbol in by_symbol.items():
                 if windows.append(symbol, of_symbol, quotes.get(symbol)):

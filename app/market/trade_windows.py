@@ -5,7 +5,7 @@ that a flush writes the chunks that were touched, not the window. A window is dr
 event time after its last trade: once three symbols (or all, where there are fewer) have traded so much later.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -103,6 +103,8 @@ class TradeWindows:
         # No window's last trade is before this: until it is idle no window is.
         self._none_before_ms = 0
         self._times = AgreedTime()
+        # Whose windows have grown since their times were compared.
+        self._grown: set[str] = set()
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._windows
@@ -161,12 +163,16 @@ class TradeWindows:
     @property
     def agreed_ms(self) -> int:
         """The time (epoch ms) that the windows' newest trades agree on, 0 where there are none."""
-        return self._times.ms
+        return self._compared().ms
 
-    def outlives(self, symbol: str, first_ms: int, until_ms: int) -> bool:
-        """Whether a symbol's window, or one that begins at `first_ms`, cannot be idle at a time or before."""
-        window = self._windows.get(symbol)
-        return (first_ms if window is None else window.last_ms) + WINDOW_IDLE_MS > until_ms
+    def outlive(self, trades: Mapping[str, Sequence[Trade]], until_ms: int) -> bool:
+        """Whether no window of symbols with new trades can be idle at a time or before."""
+        since_ms, find = until_ms - WINDOW_IDLE_MS, self._windows.get
+        for symbol, of_symbol in trades.items():
+            window = find(symbol)
+            if (window.last_ms if window is not None else of_symbol[0].timestamp or 0) <= since_ms:
+                return False
+        return True
 
     def expire(self, event_ms: int) -> list[str]:
         """Drop the windows whose last trade is 5 minutes or longer before a time; their symbols."""
@@ -180,7 +186,7 @@ class TradeWindows:
 
     def drop_later_than(self, limit_ms: float) -> list[str]:
         """Drop the windows whose last trade is after a time that cannot be yet; their symbols."""
-        if self._times.newest_ms <= limit_ms:
+        if self._compared().newest_ms <= limit_ms:
             return []
         gone = [symbol for symbol, window in self._windows.items() if window.last_ms > limit_ms]
         for symbol in gone:
@@ -253,8 +259,14 @@ class TradeWindows:
             if connected[0].pace is not None:
                 window.pace = Pace(*connected[0].pace)
             self._windows[symbol] = window
-            self._times.see(symbol, window.last_ms)
+            self._grown.add(symbol)
         self._loading.clear()
+
+    def _compared(self) -> AgreedTime:
+        if self._grown:
+            self._times.see_all({symbol: self._windows[symbol].last_ms for symbol in self._grown})
+            self._grown.clear()
+        return self._times
 
     def _newest_first(self, symbol: str, limit: int | None = None) -> list[Kept]:
         window = self._windows.get(symbol)
@@ -270,7 +282,7 @@ class TradeWindows:
                 window = self._windows[symbol] = Ring()
             begin = window.end
             window.extend(trades)
-            self._times.see(symbol, window.last_ms)
+            self._grown.add(symbol)
             if window.last_ms < self._none_before_ms:
                 self._none_before_ms = window.last_ms
             if symbol not in self._fresh:
@@ -284,6 +296,7 @@ class TradeWindows:
     def _drop(self, symbol: str) -> None:
         if self._windows.pop(symbol, None) is not None:
             self._fresh.pop(symbol, None)
+            self._grown.discard(symbol)
             self._times.forget(symbol)
             self._dirty.setdefault(symbol, set()).update(range(CHUNK_SLOTS))
 
