@@ -55,7 +55,7 @@ class RunningUp:
         assert self.process is not None
         assert self.process.poll() is None, f"`up` ended:\n{self.process.stdout.read() if self.process.stdout else ''}"
         found = read_state(self.data_dir)
-        return found if found is not None and found["ready"] else None
+        return found if found is not None and found["started"] else None
 
     def family(self) -> list[psutil.Process]:
         """Every process that was started, its reaper included."""

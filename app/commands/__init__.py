@@ -159,7 +159,10 @@ def status(
                     table.add_row(process["name"], Text(_told(process, readiness)))
             elif name == "disk":
                 table.add_row(name, Usage(**value).told())
-            elif name not in ("ends", "started_at"):
+            elif name == "standing":
+                for fault in value:
+                    table.add_row("stands still", Text(fault))
+            elif name not in ("ends", "started_at", "started"):
                 table.add_row(name.replace("_", " "), "-" if value is None else str(value))
         out.print(table)
 

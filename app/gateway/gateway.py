@@ -12,6 +12,7 @@ from app.gateway.feeds.hub import Hub
 from app.gateway.feeds.telemetry import register
 from app.gateway.protocol.feeds import BOARDS, QUOTES, TABLES, VENDOR_FEED
 from app.gateway.protocol.messages import reply
+from app.gateway.tables.platform import Platform
 from app.gateway.tables.reader import TableReader
 from app.gateway.tables.tape import TapeFollower
 from app.gateway.tables.view import Record, View
@@ -20,7 +21,6 @@ from app.market.calendar import TradingCalendar
 from app.market.feed_state import KEY
 from app.observability import meters, metrics
 from app.observability.operations import Operations
-from app.observability.running import Failure
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class Gateway:
         self.failure: Exception | None = None
         self.reader = TableReader(access, self.view, topics, self._deliver, self.fail)
         self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024, self.fail)
-        self._platform = Failure(settings.data_dir)
+        self.platform = Platform(settings, self.fail)
         self._calendar = TradingCalendar.new_york()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
         register(self.operations.meters, self.hub, self.view, self.reader.read)
@@ -55,11 +55,13 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         await self.reader.__aenter__()
+        await self.platform.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.say_goodbye()
         await self.tape.close()
+        await self.platform.__aexit__()
         await self.reader.__aexit__()
 
     async def say_goodbye(self) -> None:
@@ -81,12 +83,12 @@ class Gateway:
         self._delivered_ns = received_ns
 
     def reasons(self) -> list[str]:
-        """Why the gateway is not ready; empty: it is."""
+        """Why the gateway is not ready; empty: it is. Workers that stand still are none: what it has, it can serve."""
         if self.failure is not None:
             return [f"the gateway is ending: {self.failure!r}"]
         if self.hub.closing:
             return ["the gateway is shutting down"]
-        ending = self._platform.reason()
+        ending = self.platform.failure()
         return [*([] if ending is None else [ending]), *self.reader.reasons()]
 
     def health(self) -> dict[str, Any]:
@@ -114,7 +116,11 @@ class Gateway:
         }
 
     def status(self) -> dict[str, Any]:
-        """What people want to know beside the data; the session is that of the newest event."""
+        """What people want to know beside the data; the session is that of the newest event.
+
+        `ready` is said of the platform: of this gateway, and of the workers whose tables it serves.
+        """
+        reasons = [*self.reasons(), *self.platform.faults()]
         event_ms = self.view.newest_event_ms
         session = None
         if event_ms is not None:
@@ -123,9 +129,9 @@ class Gateway:
         known = self.view.get(VENDOR_FEED, KEY)
         return {
             "time_ms": clock.wall_ns() // 1_000_000,
-            "ready": not self.reasons(),
-            "reasons": self.reasons(),
-            "failure": self._platform.reason(),
+            "ready": not reasons,
+            "reasons": reasons,
+            "failure": self.platform.failure(),
             "session": "closed" if session is None and event_ms is not None else session,
             "symbols": self.view.count(QUOTES),
             "feed": None if known is None or known.value is None else msgspec.json.decode(known.value),

@@ -1,22 +1,18 @@
 """What goes on: events in and out, lag, symbols, seen from the topics and the consumer group."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaError,
-    NotCoordinatorForGroupError,
-)
+from aiokafka.errors import KafkaError
 
 from app import clock
 from app.kafka import topics
 from app.kafka.access import KafkaAccess
+from app.kafka.progress import GroupProgress
+from app.local.working import Working
 from app.settings import Settings
 
 _IN = tuple(spec.name for spec in topics.RAW_TOPICS)
@@ -25,7 +21,7 @@ _OUT = tuple(spec.name for spec in topics.PUBLIC_TABLES)
 
 @dataclass
 class Observation:
-    """One look: end offsets by topic, rates since the look before, lag of the workers."""
+    """One look: end offsets by topic, rates since the look before, lag of the workers, and what does not work."""
 
     at_s: float
     ends: dict[str, int] = field(default_factory=dict)
@@ -33,6 +29,14 @@ class Observation:
     lag: int | None = None
     symbols: int | None = None
     error: str | None = None
+    #: What is amiss with each process that does not work, by its name.
+    amiss: dict[str, str] = field(default_factory=dict)
+    #: Partitions that stand still while records wait, in a sentence each.
+    standing: list[str] = field(default_factory=list)
+
+    def faults(self) -> list[str]:
+        """Why the workers as a whole do not work; empty: they do, or Kafka does not say."""
+        return [f"{name}: {what}" for name, what in self.amiss.items() if name.startswith("worker")] + self.standing
 
     @property
     def events_in_per_s(self) -> float:
@@ -53,27 +57,26 @@ class Observation:
             "symbols": self.symbols,
             "ends": self.ends,
             "error": self.error,
+            "standing": self.standing,
         }
 
 
 class Observer:
-    """Looks at the cluster; keeps one consumer and one admin client open, which read no record."""
+    """Looks at the cluster and at the processes; reads no record."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumer: AIOKafkaConsumer | None = None
-        self._admin: AIOKafkaAdminClient | None = None
+        self._progress = GroupProgress(KafkaAccess.of(settings), settings.app_id, "status")
+        self._working = Working()
         self._http = httpx.AsyncClient(timeout=0.5, trust_env=False)
         self._last: Observation | None = None
 
-    async def look(self) -> Observation:
-        """One observation; `error` says why there is none."""
+    async def look(self, urls: Mapping[str, str], pids: Mapping[str, int | None]) -> Observation:
+        """One observation of Kafka, and of processes by name: where each answers, and its id (None: it has ended)."""
         found = Observation(clock.monotonic_s())
-        try:
-            await self._offsets(found)
-        except (KafkaError, OSError) as error:
-            found.error = f"Kafka does not answer: {type(error).__name__}"
-        await self._gateway(found)
+        found.amiss, _, _ = await asyncio.gather(
+            self._working.look(urls, pids), self._offsets(found), self._gateway(found)
+        )
         last = self._last
         if found.error is None:
             if last is not None:
@@ -83,56 +86,17 @@ class Observer:
         return found
 
     async def _offsets(self, found: Observation) -> None:
-        consumer, admin = await self._clients()
-        described = await admin.describe_topics([*_IN, *_OUT])
-        parts = [
-            TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]
-        ]
-        # An assignment makes the consumer keep these topics' leaders current; nothing is fetched while paused.
-        if set(parts) != consumer.assignment():
-            consumer.assign(parts)
-            consumer.pause(*parts)
-        ends = await consumer.end_offsets(parts)
-        for part, end in ends.items():
-            found.ends[part.topic] = found.ends.get(part.topic, 0) + end
-        found.lag = await self._lag(ends)
-
-    async def _lag(self, ends: Mapping[TopicPartition, int]) -> int | None:
-        """How many raw events the workers have not committed yet; None before they committed anything."""
-        consumer, admin = await self._clients()
         try:
-            committed = await admin.list_consumer_group_offsets(self._settings.app_id)
-        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
-            return None
-        reached = {part: meta.offset for part, meta in committed.items() if meta.offset >= 0 and part.topic in _IN}
-        followed = {part.topic for part in reached}
-        if not followed:
-            return None
-        begins = await consumer.beginning_offsets([part for part in ends if part.topic in followed])
-        lag = 0
-        for part, begin in begins.items():
-            lag += max(ends[part] - max(reached.get(part, 0), begin), 0)
-        return lag
-
-    async def _clients(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
-        options = KafkaAccess.of(self._settings).options("status")
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(**options, group_id=None)
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
-        if self._admin is None:
-            admin = AIOKafkaAdminClient(**options, request_timeout_ms=5000)
-            try:
-                await admin.start()
-            except BaseException:
-                await admin.close()
-                raise
-            self._admin = admin
-        return self._consumer, self._admin
+            seen = await self._progress.look([*_IN, *_OUT])
+        except (KafkaError, OSError, TimeoutError) as error:
+            found.error = f"Kafka does not answer: {type(error).__name__}"
+            return
+        for part, end in seen.ends.items():
+            if part.topic in _IN or part.topic in _OUT:
+                found.ends[part.topic] = found.ends.get(part.topic, 0) + end
+        found.standing = seen.standing
+        if seen.reads:
+            found.lag = sum(lag for part, lag in seen.lags.items() if part.topic in _IN)
 
     async def _gateway(self, found: Observation) -> None:
         try:
@@ -145,8 +109,5 @@ class Observer:
     async def close(self) -> None:
         """Close the clients."""
         await self._http.aclose()
-        if self._consumer is not None:
-            await self._consumer.stop()
-        if self._admin is not None:
-            await self._admin.close()
-        self._consumer = self._admin = None
+        await self._working.close()
+        await self._progress.close()

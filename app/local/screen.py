@@ -67,23 +67,25 @@ class Screen:
         if self._live is not None:
             self._live.update(self._panel(address, observation, processes))
             return
-        alive = sum(process.alive for process in processes)
+        working = sum(process.alive and process.name not in observation.amiss for process in processes)
+        told = [*([observation.error] if observation.error else []), *_faults(observation)]
         self._console.print(
             f"events in {observation.events_in_per_s:,.0f}/s  rows out {observation.rows_out_per_s:,.0f}/s  "
             f"lag {_count(observation.lag)}  symbols {_count(observation.symbols)}  "
-            f"processes {alive}/{len(processes)}" + (f"  ({observation.error})" if observation.error else ""),
+            f"working {working}/{len(processes)}" + (f"  ({'; '.join(told)})" if told else ""),
             soft_wrap=True,
         )
 
     def _panel(self, address: str, observation: "Observation", processes: Sequence[ManagedProcess]) -> Panel:
         summary = Table.grid(padding=(0, 2))
         workers = [process for process in processes if process.name.startswith("worker")]
+        working = [process for process in workers if process.alive and process.name not in observation.amiss]
         summary.add_row(
             Text.assemble(("events in ", "dim"), (f"{observation.events_in_per_s:,.0f}/s", "bold")),
             Text.assemble(("rows out ", "dim"), (f"{observation.rows_out_per_s:,.0f}/s", "bold")),
             Text.assemble(("lag ", "dim"), (_count(observation.lag), "bold")),
             Text.assemble(("symbols ", "dim"), (_count(observation.symbols), "bold")),
-            Text.assemble(("workers ", "dim"), (f"{sum(p.alive for p in workers)}/{len(workers)}", "bold")),
+            Text.assemble(("workers ", "dim"), (f"{len(working)}/{len(workers)}", "bold")),
         )
         # Without wrapping, and as narrow as a terminal of 80 columns wants it.
         rates = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
@@ -98,16 +100,29 @@ class Screen:
         for name in ("process", "pid", "state", "again"):
             parts.add_column(name, no_wrap=True)
         for process in processes:
-            state = Text("running", "green") if process.alive else Text(f"ended ({process.last_code})", "red")
-            parts.add_row(process.name, str(process.pid or "-"), state, str(process.restarts))
+            parts.add_row(process.name, str(process.pid or "-"), _state(process, observation), str(process.restarts))
         both = Table.grid(padding=(0, 1))
         both.add_row(rates, parts)
         warnings = [Text(f"! {warning}", "red") for warning in self._warnings]
         if observation.error:
             warnings.append(Text(f"! {observation.error}", "red"))
+        warnings += [Text(f"! {fault}", "red") for fault in _faults(observation)]
         return Panel(
             Group(summary, Text(), both, *warnings), title=f"Tapereader  {address}", subtitle="Ctrl-C stops everything"
         )
+
+
+def _state(process: ManagedProcess, observation: "Observation") -> Text:
+    if not process.alive:
+        return Text(f"ended ({process.last_code})", "red")
+    return Text("not ready", "yellow") if process.name in observation.amiss else Text("running", "green")
+
+
+def _faults(observation: "Observation") -> list[str]:
+    """What does not work, in a line each; of many partitions the first three."""
+    amiss = [f"{name}: {what}" for name, what in observation.amiss.items()]
+    more = len(observation.standing) - 3
+    return [*amiss, *observation.standing[:3], *([f"{more} more partitions stand still"] if more > 0 else [])]
 
 
 def _count(value: int | None) -> str:

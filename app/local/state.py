@@ -36,10 +36,11 @@ def readiness(process: dict[str, Any]) -> str:
     if url is None:
         return "running"
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=1.0, trust_env=False)
+        # Longer than a busy machine holds an answer up.
+        answer = httpx.get(f"{url}/readyz", timeout=3.0, trust_env=False)
         reasons = answer.json().get("reasons", [])
     except (httpx.HTTPError, ValueError):
-        return "running, does not answer"
+        return "does not answer"
     return f"running, not ready: {'; '.join(reasons)}" if reasons else "ready"
 
 

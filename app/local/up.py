@@ -263,7 +263,7 @@ class Up:
             with self.screen.live():
                 while not self.stopping.is_set():
                     self._watch()
-                    observation = await observer.look()
+                    observation = await observer.look(self.parts.urls, {each.name: each.pid for each in self.processes})
                     now_s = clock.monotonic_s()
                     told = observation.error is not None or bool(observation.rates)
                     if self.screen.is_terminal or (told and now_s - shown_s >= PLAIN_INTERVAL_S):
@@ -286,10 +286,12 @@ class Up:
         if self._lock is None:
             # The directory is not ours, and its state is another's.
             return
+        amiss = {} if observation is None else observation.amiss
         state = {
             "address": self.address,
             "kafka": self.settings.bootstrap_servers,
-            "ready": observation is not None,
+            "started": observation is not None,
+            "ready": observation is not None and not observation.faults(),
             "failure": self._failure,
             "disk": asdict(self.disk.usage()),
             "processes": [
@@ -298,6 +300,7 @@ class Up:
                     "pid": process.pid,
                     "started_at": process.started_at,
                     "alive": process.alive,
+                    "amiss": amiss.get(process.name),
                     "restarts": process.restarts,
                     "reason": process.last_reason,
                     "url": self.parts.urls.get(process.name),

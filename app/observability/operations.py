@@ -1,6 +1,6 @@
 """What every process answers to those who run it: metrics, health, readiness, the level of its logs.
 
-`GET /metrics`, `GET /healthz` (it runs), `GET /readyz` (200, or 503 with the reasons), `GET` and
+`GET /metrics`, `GET /healthz` (it runs and works), `GET /readyz` (200, or 503 with the reasons), `GET` and
 `PUT /control/log-level` (of this machine only). Who has an aiohttp server adds `routes`; the gateway
 has the same by FastAPI.
 """
@@ -25,7 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 class Operations:
-    """The answers of one process. `reasons` says why it is not ready (empty: it is), `facts` what else it says."""
+    """The answers of one process.
+
+    `reasons` says why it is not ready (empty: it is), `faults` why it runs and does not work, `facts` what else it
+    says.
+    """
 
     def __init__(
         self,
@@ -33,14 +37,21 @@ class Operations:
         service: str,
         reasons: Callable[[], list[str]] = list,
         facts: Callable[[], Mapping[str, Any]] = dict,
+        faults: Callable[[], list[str]] = list,
     ) -> None:
-        self.service, self._reasons, self._facts = service, reasons, facts
+        self.service, self._reasons, self._facts, self._faults = service, reasons, facts, faults
         self.meters = Meters(settings, service)
         self.meters.observe(READY, lambda: [(not self._reasons(), {})])
 
     def health(self) -> dict[str, Any]:
         """What `GET /healthz` answers."""
-        return {"service": self.service, "status": "ok", "version": __version__, **self._facts()}
+        return self.healthiness()[1]
+
+    def healthiness(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of `GET /healthz`: 503 where the process runs and does not work."""
+        faults = self._faults()
+        said = {"status": "standing", "faults": faults} if faults else {"status": "ok"}
+        return 503 if faults else 200, {"service": self.service, **said, "version": __version__, **self._facts()}
 
     def readiness(self) -> tuple[int, dict[str, Any]]:
         """Status and body of `GET /readyz`."""
@@ -69,7 +80,8 @@ class Operations:
             return web.Response(body=self.meters.exposition(), headers={"Content-Type": self.meters.content_type})
 
         async def health(_: web.Request) -> web.Response:
-            return web.json_response(self.health())
+            status, body = self.healthiness()
+            return web.json_response(body, status=status)
 
         async def readiness(_: web.Request) -> web.Response:
             status, body = self.readiness()

@@ -11,22 +11,36 @@ from app import clock
 STATE_FILE = "up.json"
 
 
-class Failure:
-    """Why the running `up` of a directory is about to end, looked up once a second at most."""
+class RunningUp:
+    """What the running `up` of a directory says is amiss, looked up once a second at most."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._reason: str | None = None
+        self._failure: str | None = None
+        self._faults: list[str] = []
         self._look_s = 0.0
 
-    def reason(self) -> str | None:
-        """The reason; None where it is not about to end, or none runs."""
+    def failure(self) -> str | None:
+        """Why it is about to end; None where it is not, or none runs."""
+        self._look()
+        return self._failure
+
+    def faults(self) -> list[str]:
+        """Which of its workers do not work, and which partitions stand still, in a sentence each."""
+        self._look()
+        return self._faults
+
+    def _look(self) -> None:
         if clock.monotonic_s() >= self._look_s:
             self._look_s = clock.monotonic_s() + 1.0
-            state = read_state(self._data_dir)
-            failure = None if state is None else state.get("failure")
-            self._reason = failure if isinstance(failure, str) else None
-        return self._reason
+            state = read_state(self._data_dir) or {}
+            failure = state.get("failure")
+            self._failure = failure if isinstance(failure, str) else None
+            self._faults = [
+                f"{process['name']}: {process['amiss']}"
+                for process in state.get("processes", ())
+                if process["name"].startswith("worker") and process.get("amiss")
+            ]
 
 
 def state_as_written(data_dir: Path) -> dict[str, Any] | None:

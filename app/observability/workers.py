@@ -14,6 +14,7 @@ from app.observability.meters import Meters, Reading
 from app.observability.operations import Operations, served
 from app.settings import Settings
 from app.stream import BatchedTable
+from app.stream.failing import failure_of
 from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,10 @@ class Observed:
     def reasons(self) -> list[str]:
         """Why the worker is not ready; empty: partitions are assigned and their tables recovered."""
         app, consumer = self.app, self._consumer
+        if (error := failure_of(app)) is not None:
+            return [f"the worker is ending: {error}"]
+        if app.should_stop:
+            return ["the worker is stopping"]
         if consumer is None:
             return ["the worker is starting"]
         if not app.rebalancing_count:
@@ -47,11 +52,17 @@ class Observed:
             return [f"reading the tables back: {self.recovery_remaining()} records to go"]
         if app.rebalancing:
             return ["partitions are being assigned anew"]
-        return [
-            f"table {table.name}: {len(missing)} of its partitions are not recovered yet"
+        missing = [
+            f"table {table.name}: {len(absent)} of its partitions are not recovered yet"
             for table in self.tables()
-            if (missing := self._assigned(table) - set(table.owned))
+            if (absent := self._assigned(table) - set(table.owned))
         ]
+        return missing + self.faults()
+
+    def faults(self) -> list[str]:
+        """What stands still while something waits, by the watchdog's last look; empty before it looked."""
+        watchdog = getattr(self.app, "watchdog", None)
+        return [] if watchdog is None else list(watchdog.standing)
 
     def _assigned(self, table: BatchedTable[Any]) -> set[int]:
         topic = table.changelog_topic_name
@@ -128,7 +139,7 @@ class WorkerHttp(Service):  # type: ignore[misc]
         super().__init__(**options)
         observed = Observed(app)
         self._settings = settings
-        self.operations = Operations(settings, "worker", observed.reasons, observed.facts)
+        self.operations = Operations(settings, "worker", observed.reasons, observed.facts, observed.faults)
         observed.register(self.operations.meters)
 
     async def on_start(self) -> None:

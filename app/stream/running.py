@@ -30,7 +30,8 @@ def run_worker(
     if loglevel is not None:
         options = {"loglevel": loglevel}
     worker = Worker(*services, app, daemon=True, **options)
-    Watchdog(app, stall_timeout_s=stall_timeout_s).start()
+    app.watchdog = Watchdog(app, stall_timeout_s=stall_timeout_s)
+    app.watchdog.start()
     code = FAILED
     try:
         worker.execute_from_commandline()

@@ -23,6 +23,13 @@ Observation = dict[str, tuple[object, int]]
 #: A worker that was told to stop has this long: flushes, commit and the group's leave take a second or two.
 LEAVE_WITHIN_S = 20.0
 
+#: What waits and has not moved for this long stands still, for whoever looks: a flush takes milliseconds, a commit
+#: comes each second, a new leader of a partition takes one or two.
+STANDS_AFTER_S = 5.0
+
+#: The watchdog looks this often, so that what it has seen is no older for those who ask.
+LOOK_S = 1.0
+
 
 class Progress:
     """Judges a series of observations of one thing; pure, with the clock handed in."""
@@ -49,15 +56,25 @@ class Judge:
 
     def __init__(self, stall_timeout_s: float) -> None:
         self.stall_timeout_s = stall_timeout_s
+        #: Seconds for which each thing stood still at the last look.
+        self.still_s: dict[str, float] = {}
         self._progress: dict[str, Progress] = {}
 
     def stalled(self, now_s: float, found: Observation) -> list[str]:
         """Names of what has stood still for too long; what is not observed any more is forgotten."""
         self._progress = {name: self._progress.get(name, Progress(self.stall_timeout_s)) for name in found}
-        return [
-            name
+        self.still_s = {
+            name: self._progress[name].stalled_for_s(now_s, position, waiting)
             for name, (position, waiting) in found.items()
-            if self._progress[name].is_stalled(now_s, position, waiting)
+        }
+        return [name for name, still_s in self.still_s.items() if still_s >= self.stall_timeout_s]
+
+    def standing(self, found: Observation) -> list[str]:
+        """What stood still for `STANDS_AFTER_S` at the last look, `found`, in a sentence each."""
+        return [
+            f"{name}: {found[name][1]:,} waiting, nothing has moved for {still_s:.0f} s"
+            for name, still_s in self.still_s.items()
+            if still_s >= STANDS_AFTER_S and name in found
         ]
 
 
@@ -68,6 +85,8 @@ class Watchdog(threading.Thread):
         super().__init__(name="watchdog", daemon=True)
         self.app, self.stall_timeout_s = app, stall_timeout_s
         self._judge = Judge(stall_timeout_s)
+        #: What stood still at the last look, in a sentence each; for those who ask whether this worker works.
+        self.standing: list[str] = []
         self._turns = 0
         self._asked = False
         self._stopping_since_s: float | None = None
@@ -75,7 +94,7 @@ class Watchdog(threading.Thread):
     def run(self) -> None:
         """Look at intervals, for as long as the process lives."""
         pause = threading.Event()
-        while not pause.wait(min(5.0, self.stall_timeout_s / 4)):
+        while not pause.wait(min(LOOK_S, self.stall_timeout_s / 4)):
             try:
                 self.look()
             except RuntimeError:
@@ -91,6 +110,7 @@ class Watchdog(threading.Thread):
             return
         found = self.observe()
         stalled = self._judge.stalled(now_s, found)
+        self.standing = self._judge.standing(found)
         if stalled:
             what = "; ".join(self._describe(name, *found[name]) for name in stalled)
             self._end(f"{what}: nothing moved for {self.stall_timeout_s:.0f} s; the worker ends, to be started again")

@@ -2,23 +2,18 @@
 
 import os
 import signal
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    NotCoordinatorForGroupError,
-)
 
 from app.gateway.protocol.problems import Problem
 from app.kafka import topics
 from app.kafka.access import KafkaAccess
+from app.kafka.admin import admin_client
+from app.kafka.consuming import consuming
 from app.observability.operations import CONTROL_HEADER
 from app.observability.running import read_state
 from app.settings import Settings
@@ -58,38 +53,13 @@ class Operator:
         log.info("worker_restart_asked", worker=name, pid=workers[name]["pid"])
         return {"worker": name, "restarting": True}
 
-    async def lag(self) -> dict[str, Any]:
-        """How many records of each topic the workers have still to read, by the group's commits; none before those."""
-        access = KafkaAccess.of(self._settings)
-        admin = AIOKafkaAdminClient(**access.options())
-        consumer = AIOKafkaConsumer(**access.options("operator"), enable_auto_commit=False)
-        try:
-            await admin.start()
-            await consumer.start()
-            committed = await _committed(admin, self._settings.app_id)
-            ends = await consumer.end_offsets(list(committed)) if committed else {}
-        finally:
-            await consumer.stop()
-            await admin.close()
-        lags: dict[str, int] = {}
-        for part, end in ends.items():
-            lags[part.topic] = lags.get(part.topic, 0) + max(0, end - max(0, committed[part].offset))
-        return {"group": self._settings.app_id, "lag": sum(lags.values()), "topics": dict(sorted(lags.items()))}
-
     async def dead_letters(self, limit: int) -> list[dict[str, Any]]:
         """The newest dead letters, newest first."""
         access = KafkaAccess.of(self._settings)
-        admin = AIOKafkaAdminClient(**access.options())
-        consumer = AIOKafkaConsumer(**access.options("operator"), enable_auto_commit=False)
-        try:
-            await admin.start()
-            await consumer.start()
+        async with admin_client(access) as admin, consuming(access, "operator") as consumer:
             (topic,) = await admin.describe_topics([topics.DEAD_LETTERS.name])
             parts = [TopicPartition(topic["topic"], each["partition"]) for each in topic["partitions"]]
             newest = await self._newest(consumer, parts, limit)
-        finally:
-            await consumer.stop()
-            await admin.close()
         newest.sort(key=lambda record: record.timestamp, reverse=True)
         return [self._shown(record) for record in newest[:limit]]
 
@@ -127,12 +97,3 @@ class Operator:
         except msgspec.DecodeError as error:
             letter = {"reason": f"not a dead letter: {error}"}
         return shown | letter
-
-
-async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, Any]:
-    """A group's commits; a broker that has never had a group has no coordinator yet, and no commits."""
-    try:
-        found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group)
-    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
-        return {}
-    return found

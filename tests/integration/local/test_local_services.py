@@ -264,14 +264,14 @@ async def test_the_observer_sees_events_rates_and_the_lag_of_the_workers(broker_
     await producer.start()
     await worker.start()
     try:
-        before = await observer.look()
+        before = await observer.look({}, {})
         assert before.lag is None
         await worker.commit({part: await worker.position(part) for part in worker.assignment()})
         for number in range(30):
             await producer.send_and_wait(TRADES.name, b'{"ev":"T","sym":"AAPL"}', key=b"AAPL", partition=number % 2)
         await producer.send_and_wait(LEADERBOARDS.name, b"{}", key=b"top_volume")
 
-        found = await observer.look()
+        found = await observer.look({}, {})
         assert found.error is None
         assert found.ends[TRADES.name] - before.ends[TRADES.name] == 30
         assert found.rates[TRADES.name] / found.rates[LEADERBOARDS.name] == pytest.approx(30)
@@ -280,7 +280,7 @@ async def test_the_observer_sees_events_rates_and_the_lag_of_the_workers(broker_
         assert found.lag == 30
 
         await worker.commit(await worker.end_offsets(list(worker.assignment())))
-        assert (await observer.look()).lag == 0
+        assert (await observer.look({}, {})).lag == 0
     finally:
         await observer.close()
         await worker.stop()
@@ -290,7 +290,7 @@ async def test_the_observer_sees_events_rates_and_the_lag_of_the_workers(broker_
 async def test_the_observer_says_that_kafka_does_not_answer() -> None:
     observer = Observer(Settings.load(kafka_bootstrap_servers=f"127.0.0.1:{free_port()}", http_port=free_port()))
     try:
-        found = await observer.look()
+        found = await observer.look({}, {})
     finally:
         await observer.close()
     assert found.error is not None

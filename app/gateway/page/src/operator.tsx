@@ -7,9 +7,9 @@ import type { VendorFeed } from "./vendor";
 const REFRESH_MS = 3000;
 
 interface Session { mode: string; signed_in: boolean; name: string | null; subject: string | null; role: string | null; login_url: string | null }
-interface Process { name: string; pid: number | null; alive: boolean; restarts: number }
+interface Process { name: string; pid: number | null; alive: boolean; amiss?: string | null; restarts: number }
 interface Processes { running: boolean; processes: Process[] }
-interface Lag { group: string; lag: number; topics: Record<string, number> }
+interface Lag { group: string; lag: number; topics: Record<string, number>; standing: string[] }
 interface Feed { feed: string; options: Record<string, unknown>; clients: number }
 interface Client { subject: string | null; feeds: number; waiting: number; sent: number; conflated: number }
 interface Letter { time_ms: number; topic?: string; partition?: number; offset?: number; reason: string; value?: string }
@@ -76,7 +76,7 @@ function Workers() {
     <Part title="Processes" found={found}>{(state) => <>
       {!state.running && <p class="quiet">No `tapereader up` runs beside this gateway: its processes are another machine's.</p>}
       {state.running && <Rows names={["name", "state", "pid", "restarts", ""]} rows={state.processes.map((each) => [
-        each.name, each.alive ? "running" : "ended", String(each.pid ?? "-"), each.restarts,
+        each.name, !each.alive ? "ended" : each.amiss ? <span class="fault">not ready: {each.amiss}</span> : "running", String(each.pid ?? "-"), each.restarts,
         each.name.startsWith("worker") ? <button type="button" onClick={() => restart(each.name)}>Restart {each.name}</button> : <></>,
       ])} />}
       <p role="status">{said}</p>
@@ -113,7 +113,7 @@ function Parts() {
   return (
     <main>
       <Workers />
-      <Part title="Lag" found={lag}>{(value) => <><p>{value.lag.toLocaleString("en-US")} records to go in group {value.group}</p><Rows names={["topic", "records to go"]} rows={Object.entries(value.topics)} /></>}</Part>
+      <Part title="Lag" found={lag}>{(value) => <><p>{value.lag.toLocaleString("en-US")} records to go in group {value.group}</p>{value.standing.map((each) => <p class="fault" key={each}>{each}</p>)}<Rows names={["topic", "records to go"]} rows={Object.entries(value.topics)} /></>}</Part>
       <Subscriptions />
       <Part title="Feeds of this gateway process" found={feeds}>{(value) => <Rows names={["feed", "options", "clients"]} rows={value.feeds.map((each) => [each.feed, JSON.stringify(each.options), each.clients])} />}</Part>
       <Part title="Clients of this gateway process" found={clients}>{(value) => <Rows names={["who", "feeds", "waiting", "sent", "conflated"]} rows={value.clients.map((each) => [each.subject ?? "-", each.feeds, each.waiting, each.sent, each.conflated])} />}</Part>
