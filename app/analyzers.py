@@ -192,6 +192,7 @@ def run_analyzers(settings: Settings) -> NoReturn:
         KafkaAccess.of(settings),
         partitions=settings.partitions,
         session_timeout_ms=settings.session_timeout_ms,
+        standbys=settings.standbys,
         surroundings=surroundings(topics.RECEIVED_NS_HEADER),
     )
     for analyzer in analyzers:

@@ -41,6 +41,7 @@ app = batched_app(
     KafkaAccess.of(settings),
     partitions=settings.partitions,
     session_timeout_ms=settings.session_timeout_ms,
+    standbys=settings.standbys,
     instance_id=settings.group_instance_id,
     surroundings=surroundings(RECEIVED_NS_HEADER),
     autodiscover=list(MODULES),

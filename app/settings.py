@@ -195,6 +195,13 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         6000, ge=1000, le=300_000, description="A worker that is silent this long has lost its partitions."
     )
+    standbys: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="So many workers follow each partition's tables besides its owner, and take it over without "
+        "reading them back. Each copy costs memory, and the reading of every change.",
+    )
     stall_timeout_s: float = Field(
         60.0, gt=0, description="A worker with lag and no progress for this long ends, to be restarted."
     )

@@ -47,8 +47,7 @@ class Observed:
             return ["the worker is starting"]
         if not app.rebalancing_count:
             return [f"no partitions yet: waiting for the consumer group {app.conf.id}"]
-        recovery = app.tables.recovery
-        if recovery.in_recovery:
+        if self.is_recovering():
             return [f"reading the tables back: {self.recovery_remaining()} records to go"]
         if app.rebalancing:
             return ["partitions are being assigned anew"]
@@ -78,8 +77,12 @@ class Observed:
 
     def recovery_remaining(self) -> int:
         """Records of the changelogs still to be read back."""
-        recovery = self.app.tables.recovery
-        return max(int(recovery.active_remaining_total()), 0) if recovery.in_recovery else 0
+        return int(self.app.tables.takeover.remaining())
+
+    def is_recovering(self) -> bool:
+        """Whether some partition is assigned and not taken over yet."""
+        tables = self.app.tables
+        return bool(tables.recovery.in_recovery or tables.takeover.pending)
 
     def lag(self) -> Iterator[Reading]:
         """Records not processed yet, by topic and partition; changelogs left out."""
@@ -115,7 +118,7 @@ class Observed:
         observe(metrics.SENT, lambda: self._by_topic(self._sent()))
         observe(metrics.LAG, self.lag)
         observe(metrics.REBALANCES, lambda: [(app.rebalancing_count, {})])
-        observe(metrics.RECOVERING, lambda: [(app.tables.recovery.in_recovery, {})])
+        observe(metrics.RECOVERING, lambda: [(self.is_recovering(), {})])
         observe(metrics.RECOVERY_REMAINING, lambda: [(self.recovery_remaining(), {})])
         observe(metrics.LATE, lambda: self._by_topic(left_out.counts))
         observe(metrics.DEAD_LETTERS, lambda: [(self._dead_letters(), {})])

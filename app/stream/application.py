@@ -31,12 +31,14 @@ def batched_app(
     partitions: int,
     session_timeout_ms: int = 6000,
     instance_id: str | None = None,
+    standbys: int = 0,
     surroundings: Surroundings | None = None,
     **options: Any,
 ) -> faust.App:
     """A Faust app on the batched transport.
 
-    `session_timeout_ms` is how long a worker that died silently keeps its partitions.
+    `session_timeout_ms` is how long a worker that died silently keeps its partitions. So many `standbys` follow each
+    partition's changelogs besides its owner; the group gives the partition to one of them when the owner is gone.
     """
     access = PlainAccess(brokers) if isinstance(brokers, str) else brokers
     settings: dict[str, Any] = {
@@ -50,9 +52,8 @@ def batched_app(
         # Topics are made and checked beforehand, all with one number of partitions.
         "topic_allow_declare": False,
         "topic_disable_leader": True,
-        # A standby would read every changelog twice and rank rows that it does not own.
-        "table_standby_replicas": 0,
-        # Claims partitions before it reads them back.
+        "table_standby_replicas": standbys,
+        # Claims partitions before it reads them back, and reads for standbys.
         "TableManager": ClaimingTables,
         # "latest" waits for ever when segments are deleted while they are read back.
         "consumer_auto_offset_reset": "earliest",

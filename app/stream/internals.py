@@ -13,17 +13,19 @@ Each with the reason why no public one does:
   record batch, no producer with an id of ours;
 - aiokafka `AIOKafkaProducer._txn_manager`, `TransactionManager.transactional_id`: no producer that has an epoch and
   writes no transactions;
-- faust `Recovery._build_highwaters`, `._wait`, `.active_offsets`, `TableManager._recovery`: up to where a recovery
-  reads, what it takes for read already, and that it goes on without a step that took long;
+- faust `Recovery._wait`, `.active_tps`, `.standby_tps`, `.active_offsets`, `TableManager._recovery`: what Faust reads
+  back itself, and that it goes on without a step that took long;
 - faust `Conductor._topics`: which topics there are.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
+from faust.transport.drivers import aiokafka as driver
 
 from app.stream.batches import RecordBatch, Undecodable
 
@@ -36,6 +38,13 @@ HELD_BACK_POLL_S = 0.005
 #: broker, and one for quiet partitions alone keeps the busy ones waiting: with Faust's 1,500 ms a
 #: stateless agent read 175,000 records/s and idled half the time.
 FETCH_MAX_WAIT_MS = 15
+
+#: The same for changelogs. A standby that has read all asks so often, and a partition that comes to those that are
+#: read waits for the request that is under way.
+READER_MAX_WAIT_MS = 50
+
+#: Most of a partition in one fetch: about 5,000 compressed records, which hold the event loop up for some 10 ms.
+READER_FETCH_BYTES = 256 * 1024
 
 
 def limit_fetch_wait(consumer: Any) -> None:
@@ -134,7 +143,7 @@ def _drain_all(
     drained: dict[Any, Any] = {}
     for tp in list(fetcher._records):
         if partitions is not None and tp not in partitions:
-            if not fetcher._subscriptions.is_assigned(tp):
+            if not fetcher._subscriptions.is_assigned(tp) or tp in fetcher._subscriptions.paused_partitions():
                 del fetcher._records[tp]
             continue
         result = fetcher._records[tp]
@@ -156,6 +165,61 @@ def _drain_all(
         if found or isinstance(found, RecordBatch):
             drained[tp] = found  # a batch without records moves the position: compaction, markers
     return drained
+
+
+def hold(consumer: Any, held: Callable[[Any], bool]) -> None:
+    """Fetch nothing of the assigned partitions that are `held`, and all others; in the consumer's own thread."""
+    paused = consumer.paused()
+    wanted = {tp for tp in consumer.assignment() if held(tp)}
+    consumer.pause(*(wanted - paused))
+    consumer.resume(*(paused - wanted))
+
+
+def new_reader(app: Any) -> AIOKafkaConsumer:
+    """A consumer of no group, as Faust reaches the brokers; not started."""
+    conf, transport = app.conf, app.transport
+    return AIOKafkaConsumer(
+        bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+        client_id=f"{conf.broker_client_id}-changelogs",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        check_crcs=True,
+        fetch_max_wait_ms=READER_MAX_WAIT_MS,
+        max_partition_fetch_bytes=READER_FETCH_BYTES,
+        request_timeout_ms=int(conf.broker_request_timeout * 1000),
+        metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+        **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+    )
+
+
+def read_from(reader: AIOKafkaConsumer, offsets: Mapping[Any, int | None]) -> None:
+    """Have a reader read these partitions from now on, each from its offset; None: from the start of its log."""
+    if not offsets:
+        reader.unsubscribe()
+        return
+    reader.assign([TopicPartition(*tp) for tp in offsets])
+    for tp, offset in offsets.items():
+        if offset is not None:
+            reader.seek(TopicPartition(*tp), offset)
+
+
+async def each_fetched(reader: Any, timeout_s: float) -> AsyncIterator[tuple[Any, RecordBatch]]:
+    """What a reader has fetched, partition by partition, each drained when it is its turn; waits up to `timeout_s`.
+
+    Others of the event loop have their turn in between. Raises `KafkaError` where the brokers refuse.
+    """
+    fetcher = reader._fetcher
+    if not fetcher._records:
+        waiter = fetcher._create_fetch_waiter()
+        done, _ = await asyncio.wait([waiter], timeout=timeout_s)
+        if not done:
+            waiter.cancel()
+            return
+        waiter.result()
+    for tp in list(fetcher._records):
+        for found in _drain_all(fetcher, {tp}, {tp.topic}, None, None).values():
+            yield tp, found
+        await asyncio.sleep(0)
 
 
 def kafka_producer(app: Any) -> Any:

@@ -15,7 +15,7 @@ in between, and its rows need not be read again. `docs/engine.md` has the proof.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -45,26 +45,11 @@ class Writer:
 class Claimable(Protocol):
     """What is claimed: a table, as far as this needs it."""
 
-    name: str
-
-    @property
-    def changelog_topic_name(self) -> str:
-        """The topic whose partitions are claimed."""
-
-    def is_kept(self, partition: int) -> bool:
-        """Whether its rows of a partition are all there and all in Kafka."""
-
     def expected_offset(self, partition: int) -> int | None:
         """Where the next record of a kept partition belongs; None: nothing was written or read yet."""
 
     def claimed(self, partition: int, offset: int) -> None:
         """A kept partition was claimed again."""
-
-    def lose(self, partition: int) -> None:
-        """Its rows of a partition do not count any more."""
-
-    def begin_recovery(self, partition: int, claim_offset: int) -> None:
-        """A partition was taken over, and is to be read back up to its claim."""
 
 
 class Ownership:
@@ -79,49 +64,43 @@ class Ownership:
         """The writer of a partition that is owned."""
         return self._writers.get(partition)
 
-    async def take(self, tables: Iterable[tuple[TP, Claimable]]) -> dict[TP, tuple[int, bool]]:
-        """Claim changelog partitions: where each claim stands, and whether its rows were kept.
+    async def keep(self, partition: int, tables: Mapping[TP, Claimable]) -> bool:
+        """Claim a partition again whose rows are all here; whether they still count.
+
+        Waits while brokers are away. Raises `KafkaError` where they refuse for another reason than a new owner.
+        """
+        writer = self._writers[partition]
+        try:
+            claims = await self._claim_all(tables, writer)
+            for tp, table in tables.items():
+                if claims[tp] != (expected := table.expected_offset(partition)):
+                    at = f"{tp.topic}[{partition}]"
+                    raise ForeignWriteError(f"{at}: the claim is at {claims[tp]}, expected {expected}")
+        except (ProducerFenced, ForeignWriteError) as error:
+            log.warning("partition_was_taken", partition=partition, reason=repr(error))
+            self.let_go(partition)
+            return False
+        for tp, table in tables.items():
+            table.claimed(partition, claims[tp])
+        return True
+
+    async def claim(self, partition: int, tables: Iterable[TP]) -> dict[TP, int]:
+        """Claim a partition that is to be read back: where the claims stand.
 
         Waits while brokers are away. Raises `KafkaError` where they refuse.
         """
-        by_partition: dict[int, list[tuple[TP, Claimable]]] = {}
-        for tp, table in tables:
-            by_partition.setdefault(tp.partition, []).append((tp, table))
-        for partition in set(self._writers) - set(by_partition):
-            self.let_go(partition)
-        found = await asyncio.gather(*(self._take(partition, each) for partition, each in by_partition.items()))
-        return {tp: claim for claims in found for tp, claim in claims.items()}
-
-    async def _take(self, partition: int, tables: list[tuple[TP, Claimable]]) -> dict[TP, tuple[int, bool]]:
         writer = self._writers.get(partition)
-        if writer is not None and all(table.is_kept(partition) for _, table in tables):
-            try:
-                return await self._claim_again(partition, writer, tables)
-            except (ProducerFenced, ForeignWriteError) as error:
-                log.warning("partition_was_taken", partition=partition, reason=repr(error))
-        for _, table in tables:
-            table.lose(partition)
-        self.let_go(partition)
+        if writer is not None:
+            # It was claimed before, and a rebalance came before it was read back.
+            with suppress(ProducerFenced):
+                return await self._claim_all(tables, writer)
+            self.let_go(partition)
         writer = self._writers[partition] = await self._open(partition)
-        claims = {}
-        for tp, table in tables:
-            offset = await self._claim(tp, writer)
-            table.begin_recovery(partition, offset)
-            claims[tp] = offset, False
-        return claims
+        return await self._claim_all(tables, writer)
 
-    async def _claim_again(
-        self, partition: int, writer: Writer, tables: list[tuple[TP, Claimable]]
-    ) -> dict[TP, tuple[int, bool]]:
-        claims = {}
-        for tp, table in tables:
-            offset, expected = await self._claim(tp, writer), table.expected_offset(partition)
-            if offset != expected:
-                raise ForeignWriteError(f"{tp.topic}[{partition}]: the claim is at {offset}, expected {expected}")
-            claims[tp] = offset, True
-        for tp, table in tables:
-            table.claimed(partition, claims[tp][0])
-        return claims
+    async def _claim_all(self, tables: Iterable[TP], writer: Writer) -> dict[TP, int]:
+        tps = list(tables)
+        return dict(zip(tps, await asyncio.gather(*(self._claim(tp, writer) for tp in tps)), strict=True))
 
     async def _claim(self, tp: TP, writer: Writer) -> int:
         header = covers.encode_claim(covers.Claim(self._app.conf.id, writer.epoch, writer.producer_id))
@@ -138,6 +117,11 @@ class Ownership:
             await producer.stop()
             raise
 
+    def keep_only(self, partitions: Collection[int]) -> None:
+        """Let go of all partitions but these."""
+        for partition in self._writers.keys() - set(partitions):
+            self.let_go(partition)
+
     def let_go(self, partition: int) -> None:
         """Close the writer of a partition that is not ours any more; what it still sends may be refused."""
         writer = self._writers.pop(partition, None)
@@ -152,7 +136,6 @@ class Ownership:
 
     async def close(self) -> None:
         """Let all partitions go."""
-        for partition in list(self._writers):
-            self.let_go(partition)
+        self.keep_only(())
         if self._closing:
             await asyncio.wait(set(self._closing))

@@ -38,19 +38,23 @@ class PartitionState(Generic[Row]):
 
 
 class PartitionRecovery(Generic[Row]):
-    """Reads a changelog partition back, up to its claim.
+    """What was read of a changelog partition: its rows as bytes, and what they cover.
 
-    Everything before the claim was written by a rightful owner: the broker refuses all others. So rows simply follow
-    each other, and the last `covers` tells how far they go.
+    Everything in it was written by the owner of its time: the broker refuses all others. So rows simply follow each
+    other, and the last `covers` tells how far they go. With all records up to one's own claim it is a state.
     """
 
-    def __init__(self, partition: int, claim_offset: int | None = None) -> None:
-        self.partition, self.claim_offset = partition, claim_offset
-        self.values: dict[bytes | None, bytes | None] = {}
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.records = 0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget what was read: the log is read from its start."""
+        self.values: dict[bytes | None, bytes] = {}
         self.covers = covers.Covers({})
         #: Whether the newest `covers` stands at a tombstone, which compaction removes after some time.
         self.covers_fade = False
-        self.records = 0
         self.next_offset: int | None = None
 
     def apply(self, batch: RecordBatch) -> None:
@@ -70,12 +74,22 @@ class PartitionRecovery(Generic[Row]):
         records = batch.records
         self.records += len(records)
         self.next_offset = batch.next_offset
-        self.values.update(zip(batch.keys, batch.values, strict=True))
+        self._count(batch.keys, batch.values)
         for index in range(len(records) - 1, -1, -1):
             # The newest one counts: all offsets are in each.
             if records[index].headers and (found := self._decode(batch, index)) is not None:
                 self.covers, self.covers_fade = found, records[index].value is None
                 break
+
+    def _count(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+        rows: dict[bytes | None, bytes | None] = dict(zip(keys, values, strict=True))
+        if None in values:
+            # A standby reads for days: deleted keys do not stay.
+            for key, value in rows.items():
+                if value is None:
+                    self.values.pop(key, None)
+            rows = {key: value for key, value in rows.items() if value is not None}
+        self.values.update(rows)  # type: ignore[arg-type]
 
     @staticmethod
     def _decode(batch: RecordBatch, index: int) -> covers.Covers | None:
@@ -87,18 +101,20 @@ class PartitionRecovery(Generic[Row]):
                 f"{error}"
             ) from error
 
-    def finish(self, decode: Callable[[bytes], Row], writer: Any = None) -> PartitionState[Row]:
+    def finish(
+        self, decode: Callable[[bytes], Row], writer: Any = None, claim_offset: int | None = None
+    ) -> PartitionState[Row]:
         """The partition's state; rows are decoded only now, each key once.
 
         Raises `SkippedRecordsError` where the claim was not reached, and what `decode` raises.
         """
-        if self.claim_offset is not None and (self.next_offset or 0) <= self.claim_offset:
+        if claim_offset is not None and (self.next_offset or 0) <= claim_offset:
             raise SkippedRecordsError(
-                f"partition {self.partition}: expected to read up to the claim at {self.claim_offset}, was at "
+                f"partition {self.partition}: expected to read up to the claim at {claim_offset}, was at "
                 f"{self.next_offset}"
             )
         state = PartitionState[Row](self.partition, writer)
-        state.rows = {(key or b"").decode(): decode(value) for key, value in self.values.items() if value is not None}
+        state.rows = {(key or b"").decode(): decode(value) for key, value in self.values.items()}
         state.covered, state.ids = dict(self.covers.after), dict(self.covers.ids)
         state.next_changelog_offset = self.next_offset
         return state

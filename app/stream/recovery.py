@@ -1,7 +1,8 @@
-"""Faust's recovery with claims: partitions are claimed first, and read back up to their claims.
+"""Faust's tables and their recovery, with batched tables taken over partition by partition.
 
-Partitions that this worker keeps are claimed again and not read. A step that fails ends the worker; Faust goes on with
-its loop there, with what tables it has.
+Faust reads all changelogs back before anything goes on. Of batched tables it is told nothing: it seeks the sources and
+lets them flow at once, and `Takeover` holds those whose partition is not here yet. Its own tables go on as ever. A
+step that fails ends the worker; Faust goes on with its loop there, with what tables it has.
 """
 
 import asyncio
@@ -10,35 +11,44 @@ from typing import Any
 from aiokafka.errors import IllegalStateError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
+from faust.types import TP
 
 from app.stream.failing import fail
-from app.stream.ownership import Ownership
+from app.stream.takeover import Takeover
 
 
 class ClaimingRecovery(Recovery):
-    """Claims the changelogs of batched tables before it reads them."""
+    """Hands the partitions of batched tables to `Takeover`."""
 
-    async def _build_highwaters(self, consumer: Any, tps: Any, destination: Any, title: str) -> None:
-        claimable = getattr(self.tables, "ownership", None)
-        batched = {tp for tp in tps if hasattr(self.tp_to_table[tp], "begin_recovery")}
-        if title != "active" or claimable is None or not batched:
-            await super()._build_highwaters(consumer, tps, destination, title)
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Note what is owned and what is stood by for."""
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        if generation_id != self.app.consumer_generation_id:
             return
-        others = set(tps) - batched
-        destination.clear()
-        if others:
-            await super()._build_highwaters(consumer, others, destination, title)
+        actives = {tp: self.tp_to_table[tp] for tp in self.active_tps if is_batched(self.tp_to_table[tp])}
+        standbys = {tp for tp in self.standby_tps if is_batched(self.tp_to_table[tp])}
+        # Faust's tasks hold these very sets.
+        self.active_tps.difference_update(actives)
+        self.standby_tps.difference_update(standbys)
+        for tp in actives:
+            self.active_offsets.pop(tp, None)
+        self.tables.takeover.assign(actives, standbys)
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Claim what is kept; let the sources flow; take over what is gained, beside them."""
+        takeover = self.tables.takeover
         try:
-            claims = await claimable.take((tp, self.tp_to_table[tp]) for tp in batched)
+            await takeover.keep()
         except (asyncio.CancelledError, IllegalStateError):
             raise
         except Exception as error:
             fail(self.app, error)
             raise
-        for tp, (offset, kept) in claims.items():
-            destination[tp] = offset
-            # What stands there counts as read. None: from the start.
-            self.active_offsets[tp] = offset if kept else None
+        if generation_id == self.app.consumer_generation_id:
+            takeover.begin()
+        await super().on_recovery_completed(generation_id)
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
         """Wait for a step. Faust goes on without it after a time; the watchdog judges here."""
@@ -49,6 +59,11 @@ class ClaimingRecovery(Recovery):
             raise RebalanceAgain
 
 
+def is_batched(table: Any) -> bool:
+    """Whether a table is one of ours."""
+    return hasattr(table, "take_in")
+
+
 class ClaimingTables(TableManager):
     """Faust's tables with a recovery that claims."""
 
@@ -56,7 +71,7 @@ class ClaimingTables(TableManager):
 
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
-        self.ownership = Ownership(app)
+        self.takeover = Takeover(app)
 
     @property
     def recovery(self) -> Any:
@@ -68,4 +83,4 @@ class ClaimingTables(TableManager):
     async def on_stop(self) -> None:
         """Stop the tables, then their writers."""
         await super().on_stop()
-        await self.ownership.close()
+        await self.takeover.close()

@@ -6,7 +6,7 @@ from typing import Any
 from faust.stores import base
 from faust.types import TP, EventT
 
-from app.stream.partition import PartitionRecovery, PartitionState
+from app.stream.partition import PartitionState
 
 
 class PartitionedStore(base.Store):
@@ -14,7 +14,6 @@ class PartitionedStore(base.Store):
 
     def __post_init__(self) -> None:
         self.partitions: dict[int, PartitionState[Any]] = {}
-        self.recovering: dict[int, PartitionRecovery[Any]] = {}
 
     def __getitem__(self, key: Any) -> Any:
         for state in self.partitions.values():
@@ -37,20 +36,11 @@ class PartitionedStore(base.Store):
 
     def _clear(self) -> None:
         self.partitions.clear()
-        self.recovering.clear()
-
-    def apply(self, batches: Iterable[Any]) -> None:
-        """Apply changelog batches that recovery read; those of partitions that are not read back change nothing."""
-        for batch in batches:
-            recovery = self.recovering.get(batch.partition)
-            if recovery is not None:
-                recovery.apply(batch)
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[..., Any], to_value: Callable[..., Any]
     ) -> None:
-        """As Faust calls a store; the table calls `apply`."""
-        self.apply(event.value for event in batch)
+        """Nothing: changelogs are read beside Faust (`Following`)."""
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Always None: memory keeps nothing over a restart."""

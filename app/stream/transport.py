@@ -6,6 +6,7 @@ It is found by the URL's scheme through the entry point `faust.transports`. Topi
 a `RecordBatchSchema` are batched; all others go on as Faust's aiokafka driver has them.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -19,12 +20,15 @@ from app.stream.batches import RecordBatch
 from app.stream.failing import failure_of
 from app.stream.ledger import Ledger
 from app.stream.message import BatchMessage
+from app.stream.recovery import is_batched
 from app.stream.schema import RecordBatchSchema
 from app.stream.surroundings import surroundings_of
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread, reading columns where a topic asks for batches."""
+
+    _held_for: object = None
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -38,6 +42,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return {}
         if consumer._closed or consumer._fetcher._closed:
             raise ConsumerStoppedError
+        self._hold(consumer)
         traces = self.consumer.around.traces
         found = await internals.fetched(
             consumer, lambda: self._allowed(active_partitions), timeout or 0.0, self.consumer.batched_topics,
@@ -47,11 +52,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self.consumer.read_generation = self.app.consumer_generation_id
         return found
 
+    def _hold(self, consumer: Any) -> None:
+        """Have nothing fetched of what is not read: the tables' changelogs, and sources that wait for a takeover."""
+        # A new value takes the place of the old one when it changes.
+        now = self.app.consumer_generation_id, self.app.tables.takeover.pending
+        if now != self._held_for:
+            internals.hold(consumer, self.consumer.is_held)
+            self._held_for = now
+
     def _allowed(self, active: set[TP] | None) -> set[TP] | None:
-        """Of the active partitions only changelogs, while the sources are held."""
-        if active is None or not self.consumer.sources_held:
+        """Of the active partitions only Faust's changelogs while the sources are held, else all that is not held."""
+        if self.consumer.sources_held:
+            changelogs = self.app.tables.changelog_topics
+            return None if active is None else {tp for tp in active if tp.topic in changelogs}
+        if active is None or not self.app.tables.takeover.pending:
             return active
-        return {tp for tp in active if tp.topic in self.app.tables.changelog_topics}
+        return {tp for tp in active if not self.consumer.is_held(tp)}
 
 
 class Consumer(driver.Consumer):
@@ -67,6 +83,9 @@ class Consumer(driver.Consumer):
         self._revocations = 0
         self._sought_generation: int | None = None
         self._released_generation: int | None = None
+        self._released = asyncio.Event()
+        self._changelogs: frozenset[str] = frozenset()
+        self._table_sources: frozenset[str] = frozenset()
         #: Records read since the start, by topic; those of changelogs are read at a recovery.
         self.received: Counter[str] = Counter()
         self.around = surroundings_of(self.app)
@@ -83,11 +102,18 @@ class Consumer(driver.Consumer):
             return True
         return self._released_generation is None or self._released_generation != self.app.consumer_generation_id
 
+    def is_held(self, tp: Any) -> bool:
+        """Whether nothing of a partition is read here now: it is a table's changelog, or waits for its takeover."""
+        if tp.topic in self._changelogs:
+            return True
+        return tp.partition in self.app.tables.takeover.pending and tp.topic in self._table_sources
+
     def resume_flow(self) -> None:
         """Let records flow; sources too once the positions of this generation are sought."""
         super().resume_flow()
         if self._sought_generation == self.app.consumer_generation_id:
             self._released_generation = self._sought_generation
+            self._released.set()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -100,6 +126,9 @@ class Consumer(driver.Consumer):
             if isinstance(topic.schema, RecordBatchSchema)
             for name in topic.topics
         }
+        tables = [table for table in self.app.tables.values() if is_batched(table)]
+        self._changelogs = frozenset(table.changelog_topic_name for table in tables)
+        self._table_sources = frozenset(topic for table in tables for topic in table.sources)
         await super().subscribe(topics)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
@@ -174,6 +203,7 @@ class Consumer(driver.Consumer):
         """Forget what was delivered of partitions that go away; hold the sources until they are sought again."""
         self._revocations += 1
         self._sought_generation = self._released_generation = None
+        self._released.clear()
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self.ledger.forget(tp)
@@ -188,12 +218,23 @@ class Consumer(driver.Consumer):
             if tp.topic in self.batched_topics:
                 self._acked.pop(tp, None)
                 self._acked_index.pop(tp, None)
-            offset = self._resume_at(tp)
-            if offset is not None:
-                await self.seek(tp, offset)
-                self.ledger.resume(tp, offset)
+            await self._seek_to_tables(tp)
         if began == (self.app.consumer_generation_id, self._revocations):
             self._sought_generation = began[0]
+
+    async def begin_where_tables_are(self, partition: int) -> None:
+        """Seek the sources of a partition that was taken over, once those of all others flow."""
+        await self._released.wait()
+        for tp in self.assignment():
+            if tp.partition == partition and tp.topic in self._table_sources:
+                self.ledger.forget(tp)
+                await self._seek_to_tables(tp)
+
+    async def _seek_to_tables(self, tp: TP) -> None:
+        offset = self._resume_at(tp)
+        if offset is not None:
+            await self.seek(tp, offset)
+            self.ledger.resume(tp, offset)
 
     def _resume_at(self, tp: TP) -> int | None:
         """The least offset that the tables fed by this partition have covered; None: as committed."""

@@ -151,6 +151,9 @@ class Watchdog(threading.Thread):
             found["sources held"] = app.consumer_generation_id, 1
         else:
             found |= self._partitions(consumer)
+        takeover = app.tables.takeover
+        for partition in takeover.pending:
+            found[f"takeover of partition {partition}"] = (app.consumer_generation_id, takeover.read(partition)), 1
         return found
 
     def _loop_turns(self) -> tuple[object, int]:
@@ -167,7 +170,8 @@ class Watchdog(threading.Thread):
     def _partitions(self, consumer: Any) -> Observation:
         found: Observation = {}
         for tp in sorted(consumer.assignment()):
-            end = None if tp.topic in self.app.tables.changelog_topics else consumer.highwater(tp)
+            left_out = tp.topic in self.app.tables.changelog_topics or consumer.is_held(tp)
+            end = None if left_out else consumer.highwater(tp)
             if end is not None:
                 done = consumer.ledger.committable(tp)
                 if done is None:

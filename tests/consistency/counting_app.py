@@ -1,6 +1,6 @@
 """A worker whose table counts: a record that is lost or counted twice shows in its rows.
 
-    python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS
+    python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS [SESSION_TIMEOUT_MS [STANDBYS]]
 
 reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
 the order-sensitive digest of them in the table `NAME.counts`. A value that is no number
@@ -23,6 +23,9 @@ from app.stream.partition import MAX_FLUSH_BYTES
 from app.stream.running import run_worker
 
 MODULUS = 2**61 - 1
+
+#: Places and defaults of the two last arguments: the session's time-out (ms), the number of standbys.
+DEFAULTS = ((4, 6000), (5, 0))
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -93,7 +96,8 @@ def make(bootstrap: str, name: str, partitions: int, **options: Any) -> tuple[An
 def main() -> None:
     """Run one worker."""
     bootstrap, name, partitions = sys.argv[1:4]
-    app, _ = make(bootstrap, name, int(partitions), session_timeout_ms=int(sys.argv[4]) if len(sys.argv) > 4 else 6000)
+    session_timeout_ms, standbys = (int(sys.argv[at]) if len(sys.argv) > at else default for at, default in DEFAULTS)
+    app, _ = make(bootstrap, name, int(partitions), session_timeout_ms=session_timeout_ms, standbys=standbys)
     run_worker(app, stall_timeout_s=3.0, loglevel="info")
 
 

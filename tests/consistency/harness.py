@@ -103,9 +103,11 @@ async def read_all(bootstrap: str, topic: str) -> list[Any]:
 class Workers(WorkerProcesses):
     """Processes of the counting app."""
 
-    def __init__(self, bootstrap: str, name: str, logs: Path, session_timeout_ms: int = 3000) -> None:
+    def __init__(
+        self, bootstrap: str, name: str, logs: Path, session_timeout_ms: int = 3000, standbys: int = 0
+    ) -> None:
         module = ["-m", "tests.consistency.counting_app"]
-        super().__init__(logs, [*module, bootstrap, name, str(PARTITIONS), str(session_timeout_ms)])
+        super().__init__(logs, [*module, bootstrap, name, str(PARTITIONS), str(session_timeout_ms), str(standbys)])
 
 
 async def disturb(

@@ -53,7 +53,7 @@ def test_a_private_function_takes_what_we_give_it(owner: Any, name: str, paramet
         (Fetcher, ["_records", "_subscriptions", "_wait_consume_future", "_check_crcs", "_closed"]),
         (PartitionRecords, ["_records", "next_fetch_offset"]),
         (FetchResult, ["_topic_partition", "_partition_records"]),
-        (Recovery, ["active_offsets"]),
+        (Recovery, ["active_offsets", "active_tps", "standby_tps"]),
         (Conductor, ["_topics"]),
         (Consumer, ["_unacked_messages", "_n_acked", "_committed_offset", "_buffered_partitions"]),
     ],

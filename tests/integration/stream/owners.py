@@ -1,5 +1,6 @@
 """Workers of one app as a table's changelog sees them: who takes a partition, reads it back, folds and flushes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from faust.types import TP
 
 from app.stream import BatchedTable, DeadLetterWriter, PartitionView, RecordBatch, RecordBatchSchema
 from app.stream.application import batched_app
+from tests.eventually import eventually
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -64,7 +66,11 @@ class Owner:
         self.bootstrap, self.source, self.changelog = bootstrap, f"{name}.source", f"{name}.table"
         self.app = batched_app(name, bootstrap, partitions=1)
         self.ends: Mapping[TP, int] = {}
-        self.app._consumer = SimpleNamespace(assignment=lambda: set(self.ends), highwaters=self._highwaters)
+        self.app._consumer = SimpleNamespace(
+            assignment=lambda: set(self.ends),
+            highwaters=self._highwaters,
+            begin_where_tables_are=lambda _: asyncio.sleep(0),
+        )
         self.app.crash = self._crash
         self.crashed: list[BaseException] = []
         self.table = BatchedTable[Count](
@@ -80,16 +86,19 @@ class Owner:
     async def _crash(self, reason: BaseException) -> None:
         self.crashed.append(reason)
 
-    async def take(self) -> bool:
-        """Claim the partition, and read it back; whether its rows were kept instead."""
-        tp = TP(self.changelog, 0)
-        claims = await self.app.tables.ownership.take([(tp, self.table)])
-        if not claims[tp][1]:
-            records = await read_log(self.bootstrap, self.changelog)
-            if records:
-                self.table.data.apply([RecordBatch(self.changelog, 0, records, records[-1].offset + 1)])
-        await self.table.on_recovery_completed({tp}, set())
-        return bool(claims[tp][1])
+    async def take(self, *partitions: int) -> bool:
+        """Claim partitions (none named: 0), and read them back; whether the rows of all were kept instead."""
+        takeover = self.app.tables.takeover
+        takeover.assign({TP(self.changelog, partition): self.table for partition in partitions or (0,)}, ())
+        await takeover.keep()
+        kept = not takeover.pending
+        takeover.begin()
+
+        async def taken() -> bool:
+            return not takeover.pending or bool(self.crashed)
+
+        await eventually(taken, timeout_s=30)
+        return kept
 
     async def fold(self, first: int, stop: int, keys: Sequence[str] = ("a", "b", "c")) -> None:
         """Fold records of the source; returns when they are on their way."""
@@ -103,15 +112,15 @@ class Owner:
 
 
 @asynccontextmanager
-async def owners(bootstrap: str, name: str, number: int) -> AsyncIterator[list[Owner]]:
-    """So many workers of an app with a table of one partition."""
+async def owners(bootstrap: str, name: str, number: int, partitions: int = 1) -> AsyncIterator[list[Owner]]:
+    """So many workers of an app with a table, of one partition where no other number is given."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     compact = {"cleanup.policy": "compact", "max.message.bytes": "16777216"}
     await admin.create_topics(
         [
-            NewTopic(f"{name}.source", 1, 1),
-            NewTopic(f"{name}.table", 1, 1, topic_configs=compact),
+            NewTopic(f"{name}.source", partitions, 1),
+            NewTopic(f"{name}.table", partitions, 1, topic_configs=compact),
             NewTopic(f"{name}.dead", 1, 1),
         ]
     )
@@ -124,7 +133,7 @@ async def owners(bootstrap: str, name: str, number: int) -> AsyncIterator[list[O
     finally:
         for each in found:
             await each.table.flushing.drain(5.0)
-            await each.app.tables.ownership.close()
+            await each.app.tables.takeover.close()
             await each.app.producer.stop()
 
 

@@ -158,11 +158,11 @@ async def test_a_partition_that_is_kept_is_not_read_again(broker_url: str, uniqu
         assert not await owner.take()
         await owner.fold(0, 100)
         await owner.table.drain()
-        writer = owner.app.tables.ownership.writer(0)
+        writer = owner.app.tables.takeover.ownership.writer(0)
         state = owner.table.owned[0]
         assert await owner.take()
         assert owner.table.owned[0] is state
-        assert owner.app.tables.ownership.writer(0) is writer
+        assert owner.app.tables.takeover.ownership.writer(0) is writer
         await owner.fold(100, 200)
         await owner.table.drain()
         await reader.take()

@@ -21,7 +21,9 @@ class Rig:
         monkeypatch.setattr(driver.Consumer, "assignment", lambda _: set())
         self.app = SimpleNamespace(consumer_generation_id=1)
         self.consumer: Any = Consumer.__new__(Consumer)
-        self.consumer.__dict__.update(app=self.app, _revocations=0, _sought_generation=None, _released_generation=None)
+        self.consumer.__dict__.update(
+            app=self.app, _revocations=0, _sought_generation=None, _released_generation=None, _released=asyncio.Event()
+        )
 
     async def _seek(self) -> None:
         self.seeking.set()

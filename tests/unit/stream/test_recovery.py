@@ -82,9 +82,9 @@ def test_a_claim_is_no_row_and_covers_nothing() -> None:
     records = log_of([{"a": 1}], before=500)
     claim = covers.encode_claim(Claim("app", 3, 77))
     records.append(Rec(1, 0, covers.CLAIM_KEY, None, (claim,)))
-    recovery = PartitionRecovery[int](0, claim_offset=1)
+    recovery = PartitionRecovery[int](0)
     recovery.apply(RecordBatch("changelog", 0, records, 2))
-    state = recovery.finish(int)
+    state = recovery.finish(int, claim_offset=1)
 
     assert state.rows == {"a": 1}
     assert state.covered == {"s": 510}
@@ -94,12 +94,12 @@ def test_a_claim_is_no_row_and_covers_nothing() -> None:
 
 def test_rows_do_not_count_before_the_claim_is_read() -> None:
     """Whatever let the recovery end early: an answer without them would be wrong."""
-    recovery = PartitionRecovery[int](0, claim_offset=5)
+    recovery = PartitionRecovery[int](0)
     with pytest.raises(SkippedRecordsError, match="expected to read up to the claim at 5, was at None"):
-        recovery.finish(int)
+        recovery.finish(int, claim_offset=5)
     recovery.apply(RecordBatch("changelog", 0, log_of([{"a": 1}]), 1))
     with pytest.raises(SkippedRecordsError, match="was at 1"):
-        recovery.finish(int)
+        recovery.finish(int, claim_offset=5)
 
 
 def test_a_damaged_record_batch_ends_the_recovery() -> None:

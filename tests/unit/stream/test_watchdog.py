@@ -33,8 +33,12 @@ def test_stalled_is_waiting_without_moving_for_the_whole_time(found: list[tuple[
 def app_with(**consumer: Any) -> Any:
     """A started app; its loop answers at once."""
     loop = SimpleNamespace(call_soon_threadsafe=lambda function, *_: function())
-    found = SimpleNamespace(started=True, sources_held=False, assignment=set, _committed_offset={}, **consumer)
-    tables = SimpleNamespace(recovery=SimpleNamespace(in_recovery=False), changelog_topics={"changelog"})
+    found = SimpleNamespace(
+        started=True, sources_held=False, is_held=lambda _: False, assignment=set, _committed_offset={}, **consumer
+    )
+    takeover = SimpleNamespace(pending=frozenset())
+    recovery = SimpleNamespace(in_recovery=False)
+    tables = SimpleNamespace(recovery=recovery, takeover=takeover, changelog_topics={"changelog"})
     return SimpleNamespace(_consumer=found, consumer=found, consumer_generation_id=3, tables=tables, loop=loop)
 
 
@@ -75,6 +79,19 @@ def test_a_partition_that_stands_still_is_seen_beside_one_that_moves() -> None:
     assert judge.stalled(0.0, observed(app)) == []
     done[TP("t", 0)] = 6
     assert judge.stalled(11.0, observed(app)) == ["t[1]"]
+
+
+def test_a_takeover_that_stands_still_is_seen_beside_partitions_that_go_on() -> None:
+    """Its sources are held, so that no offset of theirs tells of it."""
+    done = {TP("t", 0): 5, TP("t", 1): 5}
+    app = app_with(highwater=lambda tp: 10, ledger=SimpleNamespace(committable=done.get))
+    app.consumer.assignment = lambda: set(done)
+    app.consumer.is_held = lambda tp: tp.partition == 1
+    app.tables.takeover = SimpleNamespace(pending=frozenset({1}), read=lambda _: 42)
+    judge = Judge(10.0)
+    assert judge.stalled(0.0, observed(app)) == []
+    done[TP("t", 0)] = 6
+    assert judge.stalled(11.0, observed(app)) == ["takeover of partition 1"]
 
 
 def test_an_event_loop_that_does_not_turn_is_noticed() -> None:

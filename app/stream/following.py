@@ -1,0 +1,122 @@
+"""Reads changelogs beside the consumer group: of partitions that are taken over, and of those that are stood by for.
+
+The group's own consumer reads the sources, so that partitions which this worker keeps go on while what it gains is
+read back. What was read of a changelog partition stays for as long as it is followed, over rebalances too: a takeover
+claims the partition and reads on from there, a standby has little left to read.
+"""
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from faust.types import TP
+
+from app.stream import internals
+from app.stream.batches import RecordBatch
+from app.stream.errors import EngineError
+from app.stream.failing import fail
+from app.stream.partition import PartitionRecovery
+
+log = structlog.get_logger(__name__)
+
+#: How long one look for new records waits.
+LOOK_S = 0.5
+
+#: How long a reader that is told to stop may take: it has nothing to hand over.
+STOP_WITHIN_S = 2.0
+
+
+class Following:
+    """The changelog partitions that this worker reads, and what it has read of them."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._found: dict[TP, PartitionRecovery[Any]] = {}
+        self._refused: dict[TP, EngineError] = {}
+        self._moved = asyncio.Event()
+        self._reader: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    def __contains__(self, tp: TP) -> bool:
+        return tp in self._found
+
+    def found(self, tp: TP) -> PartitionRecovery[Any]:
+        """What was read of a partition that is followed."""
+        return self._found[tp]
+
+    def follow(self, tps: Collection[TP]) -> None:
+        """Follow these partitions from now on, each from where it stands, and no others."""
+        wanted = set(tps)
+        if wanted == self._found.keys() and not self._refused:
+            return
+        kept = self._found
+        self._found = {tp: kept[tp] if tp in kept and tp not in self._refused else _afresh(tp) for tp in wanted}
+        self._refused.clear()
+        if self._found and (self._task is None or self._task.done()):
+            self._task = asyncio.ensure_future(self._read())
+        elif self._reader is not None:
+            self._assign()
+
+    async def reached(self, tp: TP, offset: int) -> PartitionRecovery[Any]:
+        """Wait until the record at an offset was read: what was read of the partition so far.
+
+        Raises `UnreadableRowError` and `SkippedRecordsError` where the changelog cannot be read.
+        """
+        while (self._found[tp].next_offset or 0) <= offset:
+            if tp in self._refused:
+                raise self._refused[tp]
+            await self._moved.wait()
+        return self._found[tp]
+
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
+
+    async def _read(self) -> None:
+        reader = internals.new_reader(self._app)
+        try:
+            await reader.start()
+            self._reader = reader
+            self._assign()
+            while True:
+                async for tp, batch in internals.each_fetched(reader, LOOK_S):
+                    self._take(TP(*tp), batch)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            fail(self._app, error)
+        finally:
+            self._reader = None
+            with suppress(Exception):
+                await asyncio.wait_for(reader.stop(), STOP_WITHIN_S)
+
+    def _assign(self) -> None:
+        """Read what is followed now, each partition from where it stands."""
+        readable = {tp: found for tp, found in self._found.items() if tp not in self._refused}
+        internals.read_from(self._reader, {tp: found.next_offset for tp, found in readable.items()})
+
+    def _take(self, tp: TP, batch: RecordBatch) -> None:
+        found = self._found.get(tp)
+        if found is None or tp in self._refused:
+            return
+        try:
+            if found.next_offset is not None and batch.position != found.next_offset:
+                # aiokafka goes to the start of a log that does not have the offset any more.
+                log.warning("changelog_read_anew", at=f"{tp.topic}[{tp.partition}]", expected=found.next_offset)
+                found.begin_anew()
+            found.apply(batch)
+        except EngineError as error:
+            # Who takes the partition over is told; a standby for it ends nothing.
+            log.warning("changelog_not_followed", at=f"{tp.topic}[{tp.partition}]", error=str(error))
+            self._refused[tp] = error
+            self._assign()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+
+def _afresh(tp: TP) -> PartitionRecovery[Any]:
+    return PartitionRecovery(tp.partition)
