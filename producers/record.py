@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from app import clock
 from app.errors import StalledError, StartupError
 from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.consuming import consuming
 from app.kafka.topics import PREFIX, RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
 
 Progress = Callable[[int, int], None]
@@ -40,11 +41,7 @@ async def record(
     `StartupError` when Kafka does not answer, `StalledError` when it stops to.
     """
     parts = await _partitions(brokers, [spec.name for spec in topics])
-    consumer = AIOKafkaConsumer(
-        **KafkaAccess.of(brokers).options("record"), enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    try:
-        await consumer.start()
+    async with consuming(brokers, "record", auto_offset_reset="earliest") as consumer:
         consumer.assign(parts)
         begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
         for part in parts:
@@ -58,8 +55,6 @@ async def record(
                 if progress is not None:
                     progress(written, written)
         return written
-    finally:
-        await consumer.stop()
 
 
 async def _partitions(brokers: Brokers, names: list[str]) -> list[TopicPartition]:

@@ -1,11 +1,12 @@
 """Whether a tape can still be played: tables that have seen a later day take its events for late ones."""
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 
 from app.errors import StartupError
 from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.admin import admin_client
+from app.kafka.consuming import consuming
 from app.kafka.topics import LEADERBOARDS
 from app.market.calendar import TradingCalendar
 
@@ -23,11 +24,7 @@ async def board_day(brokers: Brokers) -> str | None:
     Raises aiokafka's `KafkaError` when Kafka does not answer.
     """
     access = KafkaAccess.of(brokers)
-    consumer = AIOKafkaConsumer(**access.options("replay"), enable_auto_commit=False)
-    admin = AIOKafkaAdminClient(**access.options("replay-admin"))
-    await consumer.start()
-    try:
-        await admin.start()
+    async with admin_client(access) as admin, consuming(access, "replay") as consumer:
         described = await admin.describe_topics([LEADERBOARDS.name])
         parts = [TopicPartition(LEADERBOARDS.name, part["partition"]) for part in described[0]["partitions"]]
         consumer.assign(parts)
@@ -39,9 +36,6 @@ async def board_day(brokers: Brokers) -> str | None:
             for records in (await consumer.getmany(part, timeout_ms=READ_MS)).values():
                 days += [msgspec.json.decode(record.value, type=_Board).day for record in records if record.value]
         return max(days, default=None)
-    finally:
-        await admin.close()
-        await consumer.stop()
 
 
 async def check_day(brokers: Brokers, last_ms: int) -> None:

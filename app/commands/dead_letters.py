@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +19,7 @@ from rich.text import Text
 from app.errors import TapereaderError
 from app.kafka import topics
 from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.consuming import consuming
 from app.observability.printable import printable
 from app.settings import Settings
 from app.stream.dead_letters import DeadLetter
@@ -46,12 +47,8 @@ async def read_letters(brokers: Brokers) -> AsyncGenerator[tuple[bytes | None, D
     A record that several tables refused has a letter from each; only the first is given.
     Raises `KafkaError` when the broker does not answer.
     """
-    consumer = AIOKafkaConsumer(
-        topics.DEAD_LETTERS.name, **KafkaAccess.of(brokers).options("dead-letters"), enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )  # fmt: skip
-    await consumer.start()
-    try:
+    name = topics.DEAD_LETTERS.name
+    async with consuming(brokers, "dead-letters", name, auto_offset_reset="earliest") as consumer:
         parts = sorted(consumer.assignment())
         ends = await consumer.end_offsets(parts)
         seen: set[str] = set()
@@ -62,8 +59,6 @@ async def read_letters(brokers: Brokers) -> AsyncGenerator[tuple[bytes | None, D
                     if place_of(letter) not in seen:
                         seen.add(place_of(letter))
                         yield record.key, letter
-    finally:
-        await consumer.stop()
 
 
 async def replay_letters(brokers: Brokers, wanted: Callable[[DeadLetter], bool]) -> tuple[int, int]:

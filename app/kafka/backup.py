@@ -25,11 +25,13 @@ from app.errors import StartupError, TapereaderError
 from app.kafka import topics
 from app.kafka.access import COMPRESSION, KafkaAccess
 from app.kafka.admin import admin_client, committed_offsets, described, running_workers
+from app.kafka.consuming import consuming
 from app.kafka.declared import ensure_declared
 from app.kafka.owner import check_owner
 from app.kafka.topics import MAX_MESSAGE_BYTES, TopicSpec
 from app.settings import Settings
 from app.stream.batches import RecordBatch
+from app.stream.errors import EngineError
 from app.stream.partition import PartitionRecovery
 
 #: Tables whose rows belong to a symbol; their records' keys are `symbol` or `symbol/…`. Window statistics
@@ -76,7 +78,8 @@ async def backup(
 ) -> dict[str, int]:
     """Write the rows of every kept table into a file; how many of each topic. Analyzers' tables are kept, too.
 
-    The file is there when it is whole, not before. Raises `OSError`, and `KafkaError` where Kafka fails.
+    The file is there when it is whole, not before. Raises `OSError`, `TapereaderError` where a table holds what no
+    worker can read, and `KafkaError` where Kafka fails.
     """
     kept = {spec.name: spec for spec in await _there(settings, installed)}
     counts = {spec.declared: 0 for spec in kept.values()}
@@ -231,16 +234,10 @@ async def _consumer(
     """A consumer that is assigned all partitions of some topics, at their beginning."""
     access = KafkaAccess.of(settings)
     parts = await _partitions(access, list(names))
-    consumer = AIOKafkaConsumer(
-        **access.options("backup"), enable_auto_commit=False, auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-    )  # fmt: skip
-    await consumer.start()
-    try:
+    options = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": MAX_MESSAGE_BYTES}
+    async with consuming(access, "backup", **options) as consumer:
         consumer.assign(parts)
         yield consumer, parts
-    finally:
-        await consumer.stop()
 
 
 async def _partitions(access: KafkaAccess, names: list[str]) -> list[TopicPartition]:
@@ -248,6 +245,14 @@ async def _partitions(access: KafkaAccess, names: list[str]) -> list[TopicPartit
     async with admin_client(access) as admin:
         found = await described(admin, names)
     return [TopicPartition(name, part["partition"]) for name, parts in found.items() for part in parts]
+
+
+def _take(recovery: PartitionRecovery[Any], batch: RecordBatch) -> None:
+    """Take a batch of a table in. Raises `TapereaderError` where a worker could not recover from it either."""
+    try:
+        recovery.apply(batch)
+    except EngineError as error:
+        raise TapereaderError(f"the table cannot be backed up: {error}") from error
 
 
 async def _rows(settings: Settings, names: list[str], progress: Progress | None) -> AsyncIterator[Row]:
@@ -261,7 +266,7 @@ async def _rows(settings: Settings, names: list[str], progress: Progress | None)
             await consumer.seek_to_beginning(part)
             while await consumer.position(part) < ends[part]:
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    recovery.apply(RecordBatch(part.topic, part.partition, records, records[-1].offset + 1))
+                    _take(recovery, RecordBatch(part.topic, part.partition, records, records[-1].offset + 1))
             if progress is not None:
                 progress(sum(ends[done] for done in parts[: parts.index(part) + 1]), total)
             for key, value in recovery.values.items():

@@ -19,10 +19,13 @@ CLOSE_TIMEOUT_S = 5.0
 
 
 @asynccontextmanager
-async def consuming(brokers: Brokers, role: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started consumer of no group that commits nothing. Raises `KafkaError`: no broker answers."""
+async def consuming(brokers: Brokers, role: str, *topics: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer of no group that commits nothing, of topics where some are named.
+
+    Raises `KafkaError`: no broker answers.
+    """
     access = KafkaAccess.of(brokers)
-    consumer = AIOKafkaConsumer(**access.options(role), enable_auto_commit=False, **options)
+    consumer = AIOKafkaConsumer(*topics, **access.options(role), enable_auto_commit=False, **options)
     try:
         await consumer.start()
         yield consumer

@@ -7,12 +7,13 @@ The claims stand in a topic of one partition, so that of two made at the same ti
 from collections.abc import Iterable
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from app import clock
 from app.errors import StartupError, TapereaderError, TopicsTaken
 from app.kafka.access import KafkaAccess
 from app.kafka.admin import admin_client, running_workers
+from app.kafka.consuming import consuming
 from app.kafka.topics import OWNER, PREFIX
 from app.settings import Settings
 
@@ -85,9 +86,7 @@ async def _owner(access: KafkaAccess) -> str | None:
         if OWNER.name not in await admin.list_topics():
             return None
     # Not by `seek_to_beginning`: a reset to the end that is under way since `assign` may come after it.
-    consumer = AIOKafkaConsumer(**access.options("owner"), enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
+    async with consuming(access, "owner", auto_offset_reset="earliest") as consumer:
         consumer.assign([_PART])
         end = (await consumer.end_offsets([_PART]))[_PART]
         claims: list[Claim] = []
@@ -95,8 +94,6 @@ async def _owner(access: KafkaAccess) -> str | None:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 claims += [msgspec.json.decode(record.value, type=Claim) for record in records]
         return owner_of(claims)
-    finally:
-        await consumer.stop()
 
 
 async def _write(access: KafkaAccess, claim: Claim) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
 from app.kafka import topics
@@ -210,3 +210,18 @@ def test_every_table_of_a_symbol_is_kept_and_only_those() -> None:
     assert {"market.quotes", "market.reference", "market.nbbo", "market.halts", "market.daily-ranges"} <= names
     assert "tapereader.trade-tape" in names
     assert not names & {topics.LEADERBOARDS.name, topics.TRADE_WINDOWS.name}
+
+
+async def test_a_table_that_no_worker_can_read_ends_a_backup_with_one_sentence(
+    platform: Platform, tmp_path: Path
+) -> None:
+    await command(platform, "topics", "create")
+    producer = AIOKafkaProducer(bootstrap_servers=platform.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    await producer.start()
+    try:
+        await producer.send_and_wait(topics.MARKET_QUOTES.name, b"{}", b"AAPL", headers=[("covers", b"no covers")])
+    finally:
+        await producer.stop()
+    said = await command(platform, "topics", "backup", str(tmp_path / "tables.ndjson.zst"), code=1)
+    assert f"the table cannot be backed up: {topics.MARKET_QUOTES.name}[" in said
+    assert "Traceback" not in said
