@@ -57,6 +57,9 @@ DEAD_LETTER_BYTES: Final = 1024 * 1024
 #: The event type under which dead letters are counted.
 DEAD: Final = "dead"
 
+#: What a text that is no event raises; the last of them, JSON that is nested thousands deep.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _frame = msgspec.json.Decoder(list[msgspec.Raw])
 _headers = msgspec.json.Decoder(list[Header])
 _header = msgspec.json.Decoder(Header)
@@ -68,7 +71,7 @@ def route_frame(frame: bytes) -> Iterator[Routed | Status]:
     """The events of a frame, in its order. What cannot be read becomes a dead letter."""
     try:
         events, headers = _frame.decode(frame), _headers.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         yield from _route_one_by_one(frame)
         return
     for event, header in zip(events, headers, strict=True):
@@ -78,7 +81,7 @@ def route_frame(frame: bytes) -> Iterator[Routed | Status]:
 def _route_one_by_one(frame: bytes) -> Iterator[Routed | Status]:
     try:
         events = _frame.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         yield dead_letter(frame, f"the frame is not a JSON array: {error}")
         return
     for event in events:
@@ -89,7 +92,7 @@ def route_event(value: bytes) -> Routed | Status:
     """Where one event goes, from its JSON."""
     try:
         header = _header.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return dead_letter(value, f"not an event: {error}")
     return _route(value, header)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.kafka.topics import DEAD_LETTERS
 from producers.routing import DEAD_LETTER_BYTES, Routed, Status, dead_letter, route_event, route_frame
 
 SYMBOLS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ.", min_size=1, max_size=6)
@@ -91,3 +92,13 @@ def test_what_is_too_large_for_a_dead_letter_is_cut_and_says_so() -> None:
     letter = dead_letter(b"x" * (DEAD_LETTER_BYTES + 5), "bad")
     assert len(letter.value) < DEAD_LETTER_BYTES + 1000
     assert f"of {DEAD_LETTER_BYTES + 5} bytes" in msgspec.json.decode(letter.value)["reason"]
+
+
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_json_that_is_nested_thousands_deep_is_one_dead_letter(depth: int) -> None:
+    event = b'{"ev":"T","sym":"AAPL","x":' + b"[" * depth + b"]" * depth + b"}"
+    (of_frame,) = route_frame(b"[" + event + b"]")
+    for found in (of_frame, route_event(event)):
+        assert isinstance(found, Routed)
+        assert found.topic == DEAD_LETTERS.name
+        assert "recursion" in msgspec.json.decode(found.value)["reason"]
