@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 import tables
+from app import clock
 from app.kafka import topics
 from app.main import app, settings
 from app.market.alerts import AlertRules
-from app.market.calendar import TradingCalendar
 from app.market.daily_alerts import AlertRecord, RangeRow, fold_day, fold_thresholds, reaches_threshold, with_row
 from app.market.events import Aggregate, MinuteAggregate, Reference
 from app.market.quotes import row_at
@@ -18,7 +18,7 @@ from app.stream.announced import Announcement
 from tables.receipts import limits_ms
 
 RULES = AlertRules(cooldown_ms=round(settings.alert_cooldown_s * 1000))
-calendar = TradingCalendar()
+calendar = clock.trading_calendar()
 _decode = msgspec.json.Decoder(list[Aggregate | MinuteAggregate]).decode
 _decode_references = msgspec.json.Decoder(list[Reference]).decode
 _encode = msgspec.json.Encoder().encode

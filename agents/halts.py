@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 import tables
+from app import clock
 from app.main import app, settings
 from app.market.agreed_time import agreed
-from app.market.calendar import TradingCalendar
 from app.market.daily_alerts import halt_records
 from app.market.events import LimitUpLimitDown
 from app.market.halts import HaltCodes, HaltState, after_its_day, fold_halt
@@ -23,7 +23,7 @@ from tables.receipts import limits_ms
 ENDED_EVERY_S = 30.0
 
 CODES = HaltCodes(settings.halting_codes, frozenset(settings.resuming_codes))
-calendar = TradingCalendar()
+calendar = clock.trading_calendar()
 _decode = msgspec.json.Decoder(list[LimitUpLimitDown]).decode
 _encode = msgspec.json.Encoder().encode
 

@@ -11,7 +11,6 @@ from app import clock
 from app.kafka import topics
 from app.main import app, settings
 from app.market.boards import PartitionBoards
-from app.market.calendar import TradingCalendar
 from app.market.events import Aggregate, MinuteAggregate
 from app.market.quotes import QuoteState, accumulate, finish, state_of
 from app.market.rows import QuoteRow
@@ -27,7 +26,7 @@ BEGIN_ANEW_S = 10.0
 #: Partitions hand over more often than boards are published: a row would wait for two whole intervals else.
 HAND_OVERS_PER_PUBLICATION = 4
 
-calendar = TradingCalendar()
+calendar = clock.trading_calendar()
 _decode = msgspec.json.Decoder(list[Aggregate | MinuteAggregate]).decode
 _encode = msgspec.json.Encoder().encode
 

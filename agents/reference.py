@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 import tables
+from app import clock
 from app.main import app
 from app.market.bounds import newer_reference
-from app.market.calendar import TradingCalendar
 from app.market.events import Reference
 from app.market.quotes import with_reference
 from app.market.rows import QuoteRow
@@ -15,7 +15,7 @@ from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
 from tables.receipts import limits_ms
 
-calendar = TradingCalendar()
+calendar = clock.trading_calendar()
 _decode = msgspec.json.Decoder(list[Reference]).decode
 
 

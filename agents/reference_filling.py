@@ -17,7 +17,6 @@ from app import clock
 from app.kafka import topics
 from app.main import app, settings
 from app.market.agreed_time import agreed
-from app.market.calendar import TradingCalendar
 from app.market.events import Reference
 from app.market.symbols import Listing
 from app.reference.directory import Directory
@@ -48,7 +47,7 @@ LEADING_PARTITION = 0
 #: References sent between two looks of the event loop at other work: 1,000 take 4 ms.
 SENT_AT_A_TIME = 1_000
 
-_calendar = TradingCalendar()
+_calendar = clock.trading_calendar()
 _encode = msgspec.json.Encoder().encode
 
 

@@ -1,10 +1,13 @@
-"""The one place that reads the machine's clocks.
+"""The one place that reads the machine's clocks and says which hours the market keeps.
 
 Every market rule runs on event time. The wall clock only stamps what was received and paces
 publishing, so that a replay of a past day gives what the day itself gave.
 """
 
 import time
+
+from app.market.calendar import HOURS, TradingCalendar, overnight_hours
+from app.settings import overnight_from
 
 
 def wall_ns() -> int:
@@ -25,3 +28,9 @@ def monotonic_s() -> float:
 def pause(seconds: float) -> None:
     """Let time pass between two looks at a condition; blocks the thread."""
     time.sleep(seconds)
+
+
+def trading_calendar() -> TradingCalendar:
+    """New York's trading days, with night sessions from the day that `TAPEREADER_OVERNIGHT_FROM` names."""
+    from_day = overnight_from()
+    return TradingCalendar.new_york(hours=HOURS if from_day is None else overnight_hours(from_day))

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -40,6 +41,18 @@ def topic_prefix() -> str:
     `Settings` checks it.
     """
     return os.environ.get(f"{PREFIX}TOPIC_PREFIX", "")
+
+
+def overnight_from() -> date | None:
+    """The first trading day (trade date) that begins with a night session; None where nights are not traded.
+
+    Agents hold a calendar from their import on, so that it has to be known before settings are loaded.
+    What is no date counts as none here: `Settings` refuses it.
+    """
+    try:
+        return date.fromisoformat(os.environ.get(f"{PREFIX}OVERNIGHT_FROM", "").strip())
+    except ValueError:
+        return None
 
 
 #: Consumer group of a platform whose topics have no prefix.
@@ -167,6 +180,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="Consumer group of the workers, and the owner of the tables; unset: the topics' prefix and "
         "`tapereader`.",
+    )
+    overnight_from: date | None = Field(
+        None,
+        description="First trading day (trade date) that begins on the evening before, at 20:00 ET, with an overnight "
+        "session, such as 2026-12-07; unset: days begin at 04:00 ET. From the environment only.",
     )
     publish_interval_ms: int = Field(
         1000, ge=250, le=60_000, description="Least time between two publications of a board."
@@ -353,6 +371,13 @@ class Settings(BaseSettings):
     def _of_the_environment(cls, value: str) -> str:
         if value != topic_prefix():
             raise ValueError(f"it is taken from the environment only, where it is {topic_prefix()!r}")
+        return value
+
+    @field_validator("overnight_from")
+    @classmethod
+    def _of_the_environment_too(cls, value: date | None) -> date | None:
+        if value != overnight_from():
+            raise ValueError(f"it is taken from the environment only, where it is {overnight_from()}")
         return value
 
     @field_validator("subscriptions", "resuming_codes", "analyzers", "gateway_hosts", mode="before")

@@ -3,12 +3,12 @@
 import msgspec
 from aiokafka import TopicPartition
 
+from app import clock
 from app.errors import StartupError
 from app.kafka.access import Brokers, KafkaAccess
 from app.kafka.admin import admin_client
 from app.kafka.consuming import consuming
 from app.kafka.topics import LEADERBOARDS
-from app.market.calendar import TradingCalendar
 
 #: How long the last boards are waited for (ms).
 READ_MS = 5_000
@@ -42,7 +42,7 @@ async def check_day(brokers: Brokers, last_ms: int) -> None:
     """Raises `StartupError`: the boards are of a later day than a tape that ends at `last_ms` (epoch ms)."""
     newest = await board_day(brokers)
     try:
-        day = TradingCalendar().day_of(last_ms)
+        day = clock.trading_calendar().day_of(last_ms)
     except ValueError:  # a time that no exchange was open at: what is wrong with it, the workers say
         return
     if newest is not None and day < newest:

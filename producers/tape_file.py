@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import zstandard
 
+from app import clock
 from app.kafka.topics import DEAD_LETTERS, REFERENCE
 from app.market.events import Reference, epoch_ms
 from producers.routing import DeadLetter, Routed, Status, dead_letter, route_event
@@ -148,9 +149,8 @@ class NextDay:
     """The trading day after a given one, by the exchange calendar."""
 
     def __init__(self) -> None:
-        from app.market.calendar import TradingCalendar
 
-        self._calendar = TradingCalendar()
+        self._calendar = clock.trading_calendar()
 
     def __call__(self, day: str) -> str:
         return self._calendar.next_day(day)

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app import clock
 from app.errors import TapereaderError
-from app.market.calendar import TradingCalendar
 from app.market.events import Reference
 from app.reference.cache import MarketDataCache
 from app.reference.filling import MarketFilling
@@ -85,7 +85,7 @@ def _warm_whole_market() -> None:
             bar.update(task, advance=1, description=f"{part.value.replace('_', ' ')}: {symbols:,} symbols")
 
         async def work(cache: MarketDataCache) -> WholeMarket:
-            calendar = TradingCalendar.new_york()
+            calendar = clock.trading_calendar()
             day = await MarketFilling(cache, calendar, _tell_nobody).market_day()
             if day is None:
                 raise TapereaderError("the vendor's clock cannot be read: is REST reached? See `tapereader doctor`")

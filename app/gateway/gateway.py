@@ -17,7 +17,6 @@ from app.gateway.tables.reader import TableReader
 from app.gateway.tables.tape import TapeFollower
 from app.gateway.tables.view import Record, View
 from app.kafka.access import KafkaAccess
-from app.market.calendar import TradingCalendar
 from app.market.feed_state import KEY
 from app.observability import meters, metrics
 from app.observability.operations import Operations
@@ -47,7 +46,7 @@ class Gateway:
         self.reader = TableReader(access, self.view, topics, self._deliver, self.fail)
         self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024, self.fail)
         self.platform = Platform(settings, self.fail)
-        self._calendar = TradingCalendar.new_york()
+        self._calendar = clock.trading_calendar()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
         register(self.operations.meters, self.hub, self.view, self.reader.read)
         self._latency = meters.distribution(metrics.DELIVERY_LATENCY)

@@ -6,11 +6,12 @@ from exchange_calendars (`make calendar`), and a test compares the two: the libr
 so the current day's limits are kept as plain integers and only a day change searches for new ones.
 
 A trading day runs from 04:00 US/Eastern of one session date to 04:00 of the next one, so that
-nights, weekends and holidays belong to the trading day before them.
+nights, weekends and holidays belong to the trading day before them. These hours are a row of a table with the
+date from which they hold; a night session, whose trade date begins on the evening before, is a further row.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +22,6 @@ import msgspec
 from msgspec import Struct
 
 NEW_YORK = ZoneInfo("America/New_York")
-DAY_BEGINS = time(4)
-AFTER_HOURS_END = time(20)
 
 #: Holidays beyond what the exchange has announced follow its present rules.
 EXCHANGE_DAYS: Final = Path(__file__).with_name("exchange_days.json")
@@ -30,21 +29,52 @@ _OPENS, _CLOSES = time(9, 30), time(16)
 
 
 class Session(StrEnum):
-    """The three sessions of a trading day."""
+    """The sessions of a trading day; `OVERNIGHT` only where the hours of the day have one."""
 
+    OVERNIGHT = "overnight"
     PRE_MARKET = "pre_market"
     REGULAR = "regular"
     AFTER_HOURS = "after_hours"
 
 
+class SessionHours(Struct, frozen=True):
+    """The limits of the sessions of trading days from `from_day` on, as wall times of New York.
+
+    A day that begins later than its pre-market begins on the evening of the calendar day before, with an overnight
+    session until then. Extended trading ends earlier on days with an early close: the exchanges' late sessions
+    are as long as on others, four hours from 13:00 (Nasdaq's and NYSE's holiday schedules).
+    """
+
+    from_day: date
+    begins: time = time(4)
+    pre_market: time = time(4)
+    after_hours_end: time = time(20)
+    short_day_end: time = time(17)
+
+
+#: The hours since before the first day of the calendar.
+HOURS: Final = (SessionHours(date(2003, 1, 1)),)
+
+
+def overnight_hours(from_day: date, begins: time = time(20)) -> tuple[SessionHours, ...]:
+    """The table of hours with a night session from a trading day (its trade date) on, on the evening before it.
+
+    The securities information processors filed for 21:00 of Sunday to 20:00 of Friday with an hour's pause each
+    evening; venues that trade at night begin at 20:00. No trade falls into the pause, so that 20:00 fits both.
+    """
+    return (*HOURS, SessionHours(from_day, begins=begins))
+
+
 class TradingDay(Struct, frozen=True, gc=False):
     """The limits of one trading day, each in epoch ms and each the first ms after what it ends.
 
-    `day` is the session's ISO date. `ends_ms` is 04:00 ET of the next session's date.
+    `day` is the session's ISO date. `begins_ms` is also `pre_market_ms` where there is no overnight session.
+    `ends_ms` is where the next trading day begins.
     """
 
     day: str
     begins_ms: int
+    pre_market_ms: int
     opens_ms: int
     closes_ms: int
     after_hours_end_ms: int
@@ -72,20 +102,36 @@ class _ExchangeDays(Struct, frozen=True):
         return _CLOSES if early is None else time.fromisoformat(early)
 
 
-def _days_of_new_york(first: str | None = None, last: str | None = None) -> Iterator[TradingDay]:
+def _days_of_new_york(hours: Sequence[SessionHours]) -> Iterator[TradingDay]:
     exchange = msgspec.json.decode(EXCHANGE_DAYS.read_bytes(), type=_ExchangeDays)
-    dates = [day for day in exchange.sessions() if (first or "") <= day.isoformat() <= (last or "9999")]
+    rows = sorted(hours, key=lambda row: row.from_day)
+    dates = list(exchange.sessions())
+    begins = [_begins_ms(day, _hours_of(day, rows)) for day in dates]
     # The last day's successor is unknown: it ends after a day, so that no weekend is guessed.
-    followers = [*dates[1:], *(day + timedelta(days=1) for day in dates[-1:])]
-    for day, follower in zip(dates, followers, strict=True):
+    ends = [*begins[1:], _begins_ms(dates[-1] + timedelta(days=1), rows[-1])]
+    for day, begins_ms, ends_ms in zip(dates, begins, ends, strict=True):
+        row, closes = _hours_of(day, rows), exchange.closes(day)
         yield TradingDay(
             day=day.isoformat(),
-            begins_ms=_new_york_ms(day, DAY_BEGINS),
+            begins_ms=begins_ms,
+            pre_market_ms=_new_york_ms(day, row.pre_market),
             opens_ms=_new_york_ms(day, _OPENS),
-            closes_ms=_new_york_ms(day, exchange.closes(day)),
-            after_hours_end_ms=_new_york_ms(day, AFTER_HOURS_END),
-            ends_ms=_new_york_ms(follower, DAY_BEGINS),
+            closes_ms=_new_york_ms(day, closes),
+            after_hours_end_ms=_new_york_ms(day, row.short_day_end if closes < _CLOSES else row.after_hours_end),
+            ends_ms=ends_ms,
         )
+
+
+def _hours_of(day: date, rows: Sequence[SessionHours]) -> SessionHours:
+    position = bisect_right(rows, day, key=lambda row: row.from_day) - 1
+    if position < 0:
+        raise ValueError(f"expected hours from {day} or before, the first row holds from {rows[0].from_day}")
+    return rows[position]
+
+
+def _begins_ms(day: date, row: SessionHours) -> int:
+    evening_before = row.begins > row.pre_market
+    return _new_york_ms(day - timedelta(days=1) if evening_before else day, row.begins)
 
 
 class TradingCalendar:
@@ -95,7 +141,7 @@ class TradingCalendar:
     """
 
     def __init__(self, days: Iterable[TradingDay] | None = None) -> None:
-        self._days = tuple(_days_of_new_york() if days is None else days)
+        self._days = tuple(_days_of_new_york(HOURS) if days is None else days)
         if not self._days:
             raise ValueError("expected a calendar with at least one trading day, was an empty one")
         self._begins = [day.begins_ms for day in self._days]
@@ -103,9 +149,12 @@ class TradingCalendar:
         self._enter(self._days[0])
 
     @classmethod
-    def new_york(cls, first: str | None = None, last: str | None = None) -> Self:
-        """The calendar of the New York Stock Exchange, 2003 to 2040 or between two ISO dates, both included."""
-        return cls(_days_of_new_york(first, last))
+    def new_york(cls, first: str = "", last: str = "9999", *, hours: Sequence[SessionHours] = HOURS) -> Self:
+        """The calendar of the New York Stock Exchange, 2003 to 2040 or between two ISO dates, both included.
+
+        `hours` is the table of sessions. Raises `ValueError`: no row of it holds for the first days.
+        """
+        return cls(day for day in _days_of_new_york(hours) if first <= day.day <= last)
 
     def phase(self, event_ms: int) -> tuple[str, bool]:
         """`day_of` and `opened` in one call: what a symbol's open price and the boards hang on."""
@@ -114,7 +163,7 @@ class TradingCalendar:
         return self._opened if event_ms >= self._opens_ms else self._not_opened
 
     def day_of(self, event_ms: int) -> str:
-        """The trading day (ISO date) that a time belongs to; before 04:00 ET it is the one before."""
+        """The trading day (ISO date) that a time belongs to; before it begins (04:00 ET) it is the one before."""
         return self.phase(event_ms)[0]
 
     def opened(self, event_ms: int) -> bool:
@@ -127,7 +176,7 @@ class TradingCalendar:
             if event_ms < self._closes_ms:
                 return Session.REGULAR
             return Session.AFTER_HOURS if event_ms < self._after_hours_end_ms else None
-        return Session.PRE_MARKET
+        return Session.PRE_MARKET if event_ms >= self._pre_market_ms else Session.OVERNIGHT
 
     def trading_day(self, day: str) -> TradingDay:
         """The limits of a trading day (ISO date)."""
@@ -163,6 +212,7 @@ class TradingCalendar:
 
     def _enter(self, day: TradingDay) -> None:
         self._begins_ms = day.begins_ms
+        self._pre_market_ms = day.pre_market_ms
         self._opens_ms = day.opens_ms
         self._closes_ms = day.closes_ms
         self._after_hours_end_ms = day.after_hours_end_ms

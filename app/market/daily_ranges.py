@@ -54,7 +54,7 @@ def fold_range(
 ) -> tuple[DailyRange, list[RangeAlert]]:
     """The ranges after a bar, and at most one alert for its high and one for its low.
 
-    Outside of all sessions, and for a bar of an older day, nothing changes. A missing high or low
+    Outside of the three sessions (overnight too), and for a bar of an older day, nothing changes. A missing high or low
     is left out. `limit_ms` is the latest time that a bar received now may have: ranges of a later day were made by a
     wrong one, and the bar begins afresh. Raises `ValueError`: no symbol, no time, one outside of the calendar or
     later than the limit, or a bar of less than nothing or more than a minute.
@@ -73,7 +73,7 @@ def fold_range(
     if state is None or day > state.day or (day < state.day and _is_to_come(state.day, limit_ms, calendar)):
         state = DailyRange(bar.symbol, day)
     session = calendar.session_of(at_ms)
-    if session is None or day < state.day:
+    if session not in _FIELDS or day < state.day:
         return state, []
     stamp_s = (at_ms if bar.end_timestamp is None else bar.end_timestamp) / 1000
     changes: dict[str, float] = {}
@@ -102,5 +102,10 @@ def _note(state: DailyRange, session: Session, direction: str, price: float) -> 
     for field, spoken in _EARLIER[session]:
         extreme = getattr(state, f"{field}_{direction}")
         if extreme is not None and _beyond(direction, price, extreme):
-            return f"Broke {spoken} {direction} of ${extreme:.2f}"
+            return f"Broke {spoken} {direction} of {_dollars(extreme)}"
     return ""
+
+
+def _dollars(price: float) -> str:
+    # Stocks from a dollar on are quoted in cents, those below it in hundredths of a cent (Rule 612).
+    return f"${price:.2f}" if price >= 1 else f"${price:.4f}"

@@ -96,7 +96,7 @@ class Simulator:
         plan: Plan = Plan.ADVANCED,
         operations: Operations | None = None,
     ) -> None:
-        calendar = TradingCalendar()
+        calendar = clock.trading_calendar()
         start_ms = start_of(calendar, start)
         self.rights = RIGHTS[plan]
         delay_ms = 0 if self.rights.real_time else DELAY_MS
@@ -220,7 +220,7 @@ def _has_nights(settings: Settings) -> bool:
 def _start(settings: Settings, kept: KeptTime | None) -> str:
     """Where the market starts: at the setting's time, or where it had come to after that."""
     kept_ms = kept.read() if kept is not None else None
-    calendar = TradingCalendar()
+    calendar = clock.trading_calendar()
     if kept_ms is None or kept_ms <= start_of(calendar, settings.market_start):
         return settings.market_start
     start = start_after(calendar, kept_ms, nights=_has_nights(settings))

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import exchange_calendars
@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.market.calendar import EXCHANGE_DAYS, Session, TradingCalendar
+from app import clock
+from app.errors import SettingsError
+from app.market.calendar import EXCHANGE_DAYS, Session, TradingCalendar, overnight_hours
+from app.settings import Settings
 from tests.exchange_days import exchange_days
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -38,6 +41,8 @@ def at(text: str) -> int:
         pytest.param("2013-11-29 12:59:59.999", "2013-11-29", "regular", True, id="early-close-2013-before"),
         pytest.param("2013-11-29 13:00:00.000", "2013-11-29", "after_hours", True, id="early-close-2013"),
         pytest.param("2026-11-27 13:00:00.000", "2026-11-27", "after_hours", True, id="early-close-2026"),
+        pytest.param("2026-11-27 16:59:59.999", "2026-11-27", "after_hours", True, id="half-day-last-ms"),
+        pytest.param("2026-11-27 17:00:00.000", "2026-11-27", None, True, id="half-day-ends-at-17"),
         pytest.param("2026-12-24 12:59:00.000", "2026-12-24", "regular", True, id="christmas-eve-2026"),
         pytest.param("2026-11-26 10:00:00.000", "2026-11-25", None, True, id="thanksgiving"),
         pytest.param("2026-11-21 10:00:00.000", "2026-11-20", None, True, id="saturday"),
@@ -74,17 +79,69 @@ def test_the_cached_day_never_changes_an_answer(times: list[int]) -> None:
 @given(st.integers(at("2003-01-02 04:00"), at("2040-12-31 23:59")))
 def test_the_rules_as_written_give_the_same_answers(event_ms: int) -> None:
     local = datetime.fromtimestamp(event_ms / 1000, NEW_YORK)
-    date = local.date() if local.hour >= 4 else local.date() - timedelta(days=1)
-    session_date = EXCHANGE.date_to_session(date.isoformat(), direction="previous")
+    begun = local.date() if local.hour >= 4 else local.date() - timedelta(days=1)
+    session_date = EXCHANGE.date_to_session(begun.isoformat(), direction="previous")
     assert CALENDAR.day_of(event_ms) == session_date.date().isoformat()
     minutes = local.hour * 60 + local.minute
     close = EXCHANGE.session_close(session_date).tz_convert("America/New_York")
     expected = None
-    if EXCHANGE.is_session(local.date().isoformat()) and 240 <= minutes < 1200:
-        at_close = close.hour * 60 + close.minute
+    at_close = close.hour * 60 + close.minute
+    if EXCHANGE.is_session(local.date().isoformat()) and 240 <= minutes < at_close + 240:
         after_open = Session.REGULAR if minutes < at_close else Session.AFTER_HOURS
         expected = Session.PRE_MARKET if minutes < 570 else after_open
     assert CALENDAR.session_of(event_ms) == expected
+
+
+#: Trade dates from Monday 2026-12-07 begin at 20:00 of the evening before.
+OVERNIGHT = TradingCalendar.new_york(hours=overnight_hours(date(2026, 12, 7)))
+
+
+@pytest.mark.parametrize(
+    ("when", "day", "session"),
+    [
+        pytest.param("2026-12-04 20:00:00.000", "2026-12-04", None, id="the-last-night-without"),
+        pytest.param("2026-12-06 19:59:59.999", "2026-12-04", None, id="sunday-before"),
+        pytest.param("2026-12-06 20:00:00.000", "2026-12-07", "overnight", id="first-sunday-evening-is-monday"),
+        pytest.param("2026-12-07 03:59:59.999", "2026-12-07", "overnight", id="night"),
+        pytest.param("2026-12-07 04:00:00.000", "2026-12-07", "pre_market", id="pre-market-as-before"),
+        pytest.param("2026-12-07 19:59:59.999", "2026-12-07", "after_hours", id="after-hours-as-before"),
+        pytest.param("2026-12-07 20:00:00.000", "2026-12-08", "overnight", id="the-next-trade-date"),
+        pytest.param("2026-12-11 20:00:00.000", "2026-12-11", None, id="friday-evening-is-friday"),
+        pytest.param("2026-12-24 18:00:00.000", "2026-12-24", None, id="half-day-ended-at-17"),
+        pytest.param("2026-12-27 20:00:00.000", "2026-12-28", "overnight", id="sunday-after-christmas"),
+        pytest.param("2026-12-02 23:00:00.000", "2026-12-02", None, id="before-the-row-holds"),
+    ],
+)
+def test_an_overnight_session_is_a_row_of_the_table(when: str, day: str, session: str | None) -> None:
+    assert (OVERNIGHT.day_of(at(when)), OVERNIGHT.session_of(at(when))) == (day, session)
+    assert OVERNIGHT.opened(at(when)) == (session not in ("overnight", "pre_market"))
+
+
+@given(st.integers(at("2003-01-02 04:00"), at("2040-12-31 19:59")))
+def test_days_follow_each_other_without_a_hole_with_and_without_nights(event_ms: int) -> None:
+    for calendar in (CALENDAR, OVERNIGHT):
+        day = calendar.trading_day(calendar.day_of(event_ms))
+        assert day.begins_ms <= event_ms < day.ends_ms
+        assert day.begins_ms <= day.pre_market_ms < day.opens_ms < day.closes_ms < day.after_hours_end_ms <= day.ends_ms
+        if day.day != "2040-12-31":
+            assert calendar.trading_day(calendar.next_day(day.day)).begins_ms == day.ends_ms
+
+
+def test_a_table_of_hours_that_begins_too_late_is_an_error() -> None:
+    with pytest.raises(
+        ValueError, match="expected hours from 2003-01-02 or before, the first row holds from 2026-12-07"
+    ):
+        TradingCalendar.new_york(hours=overnight_hours(date(2026, 12, 7))[1:])
+
+
+def test_the_night_s_first_day_is_a_setting_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert clock.trading_calendar().session_of(at("2026-12-06 22:00")) is None
+    monkeypatch.setenv("TAPEREADER_OVERNIGHT_FROM", "2026-12-07")
+    assert Settings.load().overnight_from == date(2026, 12, 7)
+    assert clock.trading_calendar().session_of(at("2026-12-06 22:00")) is Session.OVERNIGHT
+    monkeypatch.setenv("TAPEREADER_OVERNIGHT_FROM", "december")
+    with pytest.raises(SettingsError, match="TAPEREADER_OVERNIGHT_FROM"):
+        Settings.load()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Daily ranges against the extremes of all bars of the session."""
 
+from datetime import date
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.market.calendar import Session, TradingCalendar
+from app.market.calendar import Session, TradingCalendar, overnight_hours
 from app.market.daily_ranges import DailyRange, RangeAlert, fold_range
 from app.market.events import Aggregate
 
@@ -33,7 +35,7 @@ def expected_note(of_day: list[Aggregate], session: Session, direction: str, pri
         seen = extremes(of_day, Session(earlier), direction)
         if seen is not None and (price > seen if direction == "high" else price < seen):
             spoken = "pre-market" if earlier == "pre_market" else "regular session"
-            return f"Broke {spoken} {direction} of ${seen:.2f}"
+            return f"Broke {spoken} {direction} of ${seen:.{2 if seen >= 1 else 4}f}"
     return ""
 
 
@@ -71,7 +73,7 @@ def test_ranges_and_alerts_are_those_of_all_bars_of_the_session(sequence: list[A
             day,
             **{
                 f"{NAMES[name]}_{direction}": extremes(of_day, name, direction)
-                for name in Session
+                for name in map(Session, NAMES)
                 for direction in ("high", "low")
             },
         )
@@ -85,3 +87,18 @@ def test_a_broken_pre_market_high_is_said_in_words() -> None:
         state, alerts = fold_range(state, Aggregate("ABC", high=high, start_timestamp=at_ms), CALENDAR)
         notes.append([alert.note for alert in alerts])
     assert notes == [[], [], [""], ["Broke pre-market high of $15.00"]]
+
+
+def test_a_level_under_a_dollar_is_said_with_the_digits_that_it_needs() -> None:
+    day = DAYS[0]
+    state, _ = fold_range(None, Aggregate("ABC", low=0.0475, start_timestamp=day.begins_ms), CALENDAR)
+    state, _ = fold_range(state, Aggregate("ABC", low=0.0480, start_timestamp=day.opens_ms), CALENDAR)
+    _, alerts = fold_range(state, Aggregate("ABC", low=0.0466, start_timestamp=day.opens_ms), CALENDAR)
+    assert [alert.note for alert in alerts] == ["Broke pre-market low of $0.0475"]
+
+
+def test_a_night_begins_the_day_and_sets_none_of_its_six_extremes() -> None:
+    calendar = TradingCalendar.new_york(hours=overnight_hours(date(2013, 10, 10)))
+    night_ms = calendar.trading_day("2013-10-10").begins_ms
+    state, alerts = fold_range(None, Aggregate("ABC", high=15.0, low=14.0, start_timestamp=night_ms), calendar)
+    assert (state, alerts) == (DailyRange("ABC", "2013-10-10"), [])
