@@ -18,25 +18,38 @@ AHEAD_MS: Final = 60_000
 LONGEST_BAR_MS: Final = 61_000
 
 
+class AheadOfReceiptError(ValueError):
+    """An event, or reference data, of a time that cannot be yet."""
+
+
+class BarLengthError(ValueError):
+    """A bar of less than nothing, or of more than a minute."""
+
+
 def check_time(symbol: str, at_ms: int, limit_ms: float) -> None:
     """Whether an event's time is at most `limit_ms`, which is a minute after its receipt (epoch ms).
 
-    Raises `ValueError`: it is later. Such an event would hide all that come after it.
+    Raises `AheadOfReceiptError`: it is later. Such an event would hide all that come after it.
     """
     if at_ms > limit_ms:
         ahead_s = (at_ms - limit_ms + AHEAD_MS) / 1000
-        raise ValueError(
+        raise AheadOfReceiptError(
             f"expected an event of {symbol} at most {AHEAD_MS // 1000} s ahead of its receipt, "
             f"was {ahead_s:,.0f} s ahead (at {_utc(at_ms)})"
         )
 
 
 def check_bar(symbol: str, start_ms: int, end_ms: int | None, limit_ms: float) -> None:
-    """As `check_time` for the end of a bar, which must not be before its start nor more than a minute after it."""
+    """As `check_time` for the end of a bar, which must not be before its start nor more than a minute after it.
+
+    Raises `BarLengthError`: it is.
+    """
     if end_ms is None:
         end_ms = start_ms
     elif not 0 <= end_ms - start_ms <= LONGEST_BAR_MS:
-        raise ValueError(f"expected a bar of {symbol} of 0 to {LONGEST_BAR_MS // 1000} s, was {start_ms} to {end_ms}")
+        raise BarLengthError(
+            f"expected a bar of {symbol} of 0 to {LONGEST_BAR_MS // 1000} s, was {start_ms} to {end_ms}"
+        )
     if end_ms > limit_ms:
         check_time(symbol, end_ms, limit_ms)
 
@@ -51,13 +64,15 @@ def newer_reference(
 ) -> Reference | None:
     """Which of two counts, None where it is the one before; one for a day that cannot be known yet does not.
 
-    Raises `ValueError`: the new one is for such a day.
+    Raises `AheadOfReceiptError`: the new one is for such a day.
     """
     if before is not None and found.day == before.day:
         return found
     newest = newest_reference_day(limit_ms, calendar)
     if found.day > newest:
-        raise ValueError(f"expected reference data of {found.symbol} for {newest} at the latest, was for {found.day}")
+        raise AheadOfReceiptError(
+            f"expected reference data of {found.symbol} for {newest} at the latest, was for {found.day}"
+        )
     return found if before is None or found.day > before.day or before.day > newest else None
 
 

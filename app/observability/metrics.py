@@ -63,6 +63,7 @@ _PROMETHEUS_UNITS: Final = {"s": "seconds", "By": "bytes"}
 
 TOPIC, PARTITION = "messaging.destination.name", "messaging.destination.partition.id"
 TABLE, EVENT_TYPE, CLOSE_CODE = "tapereader.table", "tapereader.event.type", "websocket.close.code"
+ERROR_TYPE: Final = "error.type"
 ANSWER: Final = "tapereader.feed.answer"
 
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
@@ -186,6 +187,10 @@ LATE = Metric(
 DEAD_LETTERS = Metric(
     "tapereader.dead_letters", _COUNTER, "{record}", "records that could not be processed", (Part.WORKER,)
 )
+REFUSED = Metric(
+    "tapereader.events.refused", _COUNTER, "{record}", "dead letters by topic and by the type of error",
+    (Part.WORKER,), (TOPIC, ERROR_TYPE),
+)  # fmt: skip
 
 # The gateway
 CLIENTS = Metric("tapereader.gateway.clients", _GAUGE, "{client}", "WebSocket clients now", (Part.GATEWAY,))

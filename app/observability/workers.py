@@ -104,8 +104,13 @@ class Observed:
             done = consumer._committed_offset.get(tp)
         return done
 
-    def _dead_letters(self) -> int:
-        return sum(writer.written for writer in {table.dead_letters for table in self.tables()})
+    def _refused(self) -> list[Reading]:
+        """Dead letters by topic and type of error."""
+        return [
+            (count, {metrics.TOPIC: topic, metrics.ERROR_TYPE: error})
+            for writer in {table.dead_letters for table in self.tables()}
+            for (topic, error), count in list(writer.written.items())
+        ]
 
     def _sent(self) -> dict[str, int]:
         observer = surroundings_of(self.app).observer
@@ -121,7 +126,8 @@ class Observed:
         observe(metrics.RECOVERING, lambda: [(self.is_recovering(), {})])
         observe(metrics.RECOVERY_REMAINING, lambda: [(self.recovery_remaining(), {})])
         observe(metrics.LATE, lambda: self._by_topic(left_out.counts))
-        observe(metrics.DEAD_LETTERS, lambda: [(self._dead_letters(), {})])
+        observe(metrics.DEAD_LETTERS, lambda: [(sum(count for count, _ in self._refused()), {})])
+        observe(metrics.REFUSED, self._refused)
         observe(metrics.TABLE_ROWS, lambda: [(table.row_count(), _of(table)) for table in self.tables()])
         observe(metrics.TABLE_PARTITIONS, lambda: [(len(table.owned), _of(table)) for table in self.tables()])
         observe(metrics.FLUSHES_UNDER_WAY, lambda: [(t.flushes_under_way(), _of(t)) for t in self.tables()])

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -74,6 +75,14 @@ def from_undecodable(batch: RecordBatch, found: Undecodable) -> Letter:
     )
 
 
+def error_type(letter: DeadLetter) -> str:
+    """The type of error in a letter's reason: an exception's name, or `Undecodable` for a stretch of no codec."""
+    if letter.next_offset is not None:
+        return "Undecodable"
+    name, parted, _ = letter.reason.partition(": ")
+    return name if parted and name.isidentifier() else "Other"
+
+
 class _Open:
     """A letter that other tables may still join."""
 
@@ -91,8 +100,8 @@ class DeadLetterWriter:
         self._topic = topic
         self._encode = msgspec.json.Encoder().encode
         self._open: dict[tuple[str, int, int], _Open] = {}
-        #: Letters written since the start.
-        self.written = 0
+        #: Letters written since the start, by the records' topic and the type of error.
+        self.written: Counter[tuple[str, str]] = Counter()
 
     async def send(self, letters: list[Letter], table: str) -> None:
         """Write the letters of a table and wait until Kafka has acknowledged them."""
@@ -146,7 +155,7 @@ class DeadLetterWriter:
             raise
         for each in closed:
             each.written.set_result(None)
-        self.written += len(closed)
+        self.written.update((each.letter.topic, error_type(each.letter)) for each in closed)
         surroundings_of(self._app).observer.sent(self._topic, len(closed))
 
 
