@@ -17,7 +17,7 @@ import zstandard
 from app import clock
 from app.kafka.topics import DEAD_LETTERS, REFERENCE
 from app.market.events import Reference, epoch_ms
-from producers.routing import DeadLetter, Routed, Status, dead_letter, route_event
+from producers.routing import UNREADABLE, DeadLetter, Routed, Status, dead_letter, route_event
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
@@ -101,7 +101,7 @@ def event_ms_of(value: bytes) -> int:
     """When an event happened: an aggregate's end, else its time, 0 where it has none."""
     try:
         times = _times.decode(value)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return 0
     stamp = times.e if times.ev in ("A", "AM") else times.t
     return epoch_ms(int(stamp)) if stamp else 0
@@ -118,7 +118,7 @@ def read_line(number: int, line: bytes, name: str) -> TapeEvent | None:
         if found.topic == REFERENCE.declared:
             return TapeEvent(0, Routed(REFERENCE.name, _symbol(value), value, "reference"), found.received_ns)
         routed = route_event(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return TapeEvent(0, dead_letter(line, f"line {number}: {error}", name, number), None)
     if isinstance(routed, Status):
         return None

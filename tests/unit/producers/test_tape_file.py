@@ -11,6 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.kafka.topics import DEAD_LETTERS
 from producers.tape_file import NextDay, event_ms_of, read_line, reference_events
 from producers.tape_order import Tape
 
@@ -108,3 +109,11 @@ def test_reference_holds_for_the_trading_day_after_the_files(tmp_path: Path) -> 
         {"symbol": "A", "day": "2013-10-09", "previous_day": {"c": 1.5}},
         {"symbol": "B", "day": "2013-11-29", "previous_day": {"c": 2}, "free_float": 9},
     ]
+
+
+def test_a_line_that_is_nested_thousands_deep_is_one_dead_letter() -> None:
+    event = b'{"ev":"T","sym":"AAPL","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    found = read_line(7, event, "day.jsonl")
+    assert found is not None
+    assert found.routed.topic == DEAD_LETTERS.name
+    assert event_ms_of(event) == 0
