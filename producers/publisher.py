@@ -3,7 +3,7 @@
 `AIOKafkaProducer.send` costs 25 µs per record; events that go out together are put into one record
 batch per partition instead. A wave holds at most one batch of each partition and is acknowledged
 before the next is sent, so that a batch that fails never has a later one of its partition before it.
-With idempotence the producer itself repeats a batch for as long as brokers are away (`app.kafka.producing`): a
+With idempotence the producer itself repeats a batch for as long as brokers are away (`app.stream.producing`): a
 batch comes back only when Kafka has refused it, so that sending it again cannot double it.
 
 Measured with frames of 200 events, eight partitions and the broker on the same two cores: 230,000
@@ -25,9 +25,9 @@ from aiokafka.partitioner import DefaultPartitioner
 from app import clock
 from app.errors import StalledError, StartupError
 from app.kafka.access import COMPRESSION, Brokers, KafkaAccess
-from app.kafka.producing import repeat_until_answered, stop_producer
 from app.kafka.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
 from app.observability import meters, metrics, tracing
+from app.stream.producing import repeat_until_answered, stop_producer
 from producers.routing import Routed
 
 log = structlog.get_logger(__name__)

@@ -15,6 +15,7 @@ from faust.types import TP
 
 from app.stream import internals
 from app.stream.batches import RecordBatch
+from app.stream.contact import contact_of
 from app.stream.errors import EngineError
 from app.stream.failing import fail
 from app.stream.partition import PartitionRecovery
@@ -77,10 +78,9 @@ class Following:
             await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
 
     async def _read(self) -> None:
-        reader = internals.new_reader(self._app)
+        reader: Any = None
         try:
-            await reader.start()
-            self._reader = reader
+            reader = self._reader = await contact_of(self._app).until_answered(self._started_reader)
             self._assign()
             while True:
                 async for tp, batch in internals.each_fetched(reader, LOOK_S):
@@ -91,8 +91,19 @@ class Following:
             fail(self._app, error)
         finally:
             self._reader = None
-            with suppress(Exception):
-                await asyncio.wait_for(reader.stop(), STOP_WITHIN_S)
+            if reader is not None:
+                with suppress(Exception):
+                    await asyncio.wait_for(reader.stop(), STOP_WITHIN_S)
+
+    async def _started_reader(self) -> Any:
+        reader = internals.new_reader(self._app)
+        contact_of(self._app).listen(reader._client)
+        try:
+            await reader.start()
+        except BaseException:
+            await internals.give_up_consumer(reader)
+            raise
+        return reader
 
     def _assign(self) -> None:
         """Read what is followed now, each partition from where it stands."""

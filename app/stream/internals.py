@@ -15,7 +15,9 @@ Each with the reason why no public one does:
   writes no transactions;
 - faust `Recovery._wait`, `.active_tps`, `.standby_tps`, `.active_offsets`, `TableManager._recovery`: what Faust reads
   back itself, and that it goes on without a step that took long;
-- faust `Conductor._topics`: which topics there are.
+- faust `Conductor._topics`: which topics there are;
+- aiokafka `AIOKafkaConsumer._client`, `._coordinator`, `GroupCoordinator.coordinator_id`: whether brokers answer;
+- faust `AIOKafkaConsumerThread._consumer`, `Producer._producer`: to give up a client that could not be started.
 """
 
 import asyncio
@@ -28,6 +30,8 @@ from aiokafka.errors import CorruptRecordException
 from faust.transport.drivers import aiokafka as driver
 
 from app.stream.batches import RecordBatch, Undecodable
+from app.stream.contact import Contact
+from app.stream.producing import repeat_until_answered
 
 #: How soon records that back-pressure holds back are looked at again. Nothing wakes the reader when
 #: a stream's buffer drops, so that with Faust's second a stateless agent stood still half the time.
@@ -225,6 +229,37 @@ async def each_fetched(reader: Any, timeout_s: float) -> AsyncIterator[tuple[Any
 def kafka_producer(app: Any) -> Any:
     """The aiokafka producer inside Faust's: it can send whole record batches."""
     return app.producer._ensure_producer()
+
+
+def listen_to_consumer(consumer: Any, contact: Contact) -> None:
+    """Have a contact hear of a consumer's requests, and of partitions and groups that no broker leads."""
+    contact.listen(consumer._client)
+    contact.signs[:] = [lambda: _unled(consumer)]
+
+
+def _unled(consumer: Any) -> str | None:
+    if consumer._closed:
+        return None
+    cluster = consumer._client.cluster
+    for tp in consumer.assignment():
+        if cluster.leader_for_partition(tp) == -1:
+            return f"{tp.topic}[{tp.partition}] has no leader"
+    if consumer._coordinator.coordinator_id is None:
+        return "the consumer group has no coordinator"
+    return None
+
+
+async def give_up_consumer(consumer: Any) -> None:
+    """Close a consumer that could not be started."""
+    consumer._closed = True
+    await consumer._client.close()
+
+
+def lasting(producer: Any, contact: Contact) -> Any:
+    """The producer, made to repeat its batches while brokers are away; not started."""
+    contact.listen(producer.client)
+    repeat_until_answered(producer, contact.failed)
+    return producer
 
 
 def new_producer(app: Any, transactional_id: str) -> Any:

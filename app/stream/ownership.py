@@ -18,14 +18,17 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
 from app.stream import covers, internals
+from app.stream.contact import contact_of
 from app.stream.errors import ForeignWriteError
+from app.stream.producing import stop_producer
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +98,8 @@ class Ownership:
             with suppress(ProducerFenced):
                 return await self._claim_all(tables, writer)
             self.let_go(partition)
-        writer = self._writers[partition] = await self._open(partition)
+        writer = await contact_of(self._app).until_answered(partial(self._open, partition))
+        self._writers[partition] = writer
         return await self._claim_all(tables, writer)
 
     async def _claim_all(self, tables: Iterable[TP], writer: Writer) -> dict[TP, int]:
@@ -114,7 +118,7 @@ class Ownership:
         try:
             return Writer(producer, *await internals.start_fenced(producer))
         except BaseException:
-            await producer.stop()
+            await stop_producer(producer, CLOSE_WITHIN_S)
             raise
 
     def keep_only(self, partitions: Collection[int]) -> None:
@@ -131,8 +135,7 @@ class Ownership:
             task.add_done_callback(self._closing.discard)
 
     async def _close(self, writer: Writer) -> None:
-        with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(writer.producer.stop(), CLOSE_WITHIN_S)
+        await stop_producer(writer.producer, CLOSE_WITHIN_S)
 
     async def close(self) -> None:
         """Let all partitions go."""

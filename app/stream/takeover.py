@@ -7,11 +7,13 @@ read. Of partitions that it stands by for a worker follows the changelogs, so th
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
 from faust.types import TP
 
+from app.stream.contact import contact_of
 from app.stream.failing import fail, failure_of
 from app.stream.following import Following
 from app.stream.ownership import Ownership
@@ -175,7 +177,9 @@ class Takeover:
         writers = [self.ownership.writer(partition) for partition, _ in tables]
         client = next((writer.producer.client for writer in writers if writer is not None), None)
         topics = {topic for _, table in tables for topic in table.sources}
-        return ends, {} if client is None else await ids_of_all(client, topics)
+        if client is None:
+            return ends, {}
+        return ends, await contact_of(self._app).until_answered(partial(ids_of_all, client, topics))
 
     async def close(self) -> None:
         """Stop what is under way, let all partitions go."""

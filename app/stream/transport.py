@@ -9,6 +9,7 @@ a `RecordBatchSchema` are batched; all others go on as Faust's aiokafka driver h
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from aiokafka.errors import ConsumerStoppedError
@@ -17,12 +18,17 @@ from faust.types import TP
 
 from app.stream import internals
 from app.stream.batches import RecordBatch
+from app.stream.contact import contact_of
 from app.stream.failing import failure_of
 from app.stream.ledger import Ledger
 from app.stream.message import BatchMessage
+from app.stream.producing import stop_producer
 from app.stream.recovery import is_batched
 from app.stream.schema import RecordBatchSchema
 from app.stream.surroundings import surroundings_of
+
+#: Records that belong to no table have this long to arrive when a worker stops; a stop has 20 s in all.
+STOP_WITHIN_S = 3.0
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -33,7 +39,36 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         internals.limit_fetch_wait(consumer)
+        internals.listen_to_consumer(consumer, contact_of(self.app))
         return consumer
+
+    async def on_start(self) -> None:
+        """Start the consumer, as soon as a broker answers."""
+        await contact_of(self.app).until_answered(self._start)
+
+    async def _start(self) -> None:
+        try:
+            await super().on_start()
+        except BaseException:
+            if self._consumer is not None:
+                await internals.give_up_consumer(self._consumer)
+            raise
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to the committed offsets, as soon as a broker tells them."""
+        return await contact_of(self.app).until_answered(super().seek_to_committed)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek, and wait until all positions are known."""
+        await contact_of(self.app).until_answered(partial(super().seek_wait, partitions))
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """The earliest offsets, as soon as a broker tells them."""
+        return await contact_of(self.app).until_answered(partial(super().earliest_offsets, *partitions))
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """The ends of partitions, as soon as a broker tells them."""
+        return await contact_of(self.app).until_answered(partial(super().highwaters, *partitions))
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
@@ -249,10 +284,33 @@ class Consumer(driver.Consumer):
 
 
 class Producer(driver.Producer):
-    """Faust's producer, idempotent: a retry neither loses, doubles nor reorders a record."""
+    """Faust's producer, idempotent: a retry neither loses, doubles nor reorders a record. It waits for brokers."""
+
+    _producer: Any
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        return internals.lasting(super()._new_producer(transactional_id), contact_of(self.app))
+
+    async def on_start(self) -> None:
+        """Start the producer, as soon as a broker answers."""
+        await contact_of(self.app).until_answered(self._start)
+
+    async def _start(self) -> None:
+        try:
+            await super().on_start()
+        except BaseException:
+            await stop_producer(self._ensure_producer(), STOP_WITHIN_S)
+            raise
+
+    async def on_stop(self) -> None:
+        """Stop the producer; what brokers do not take within some seconds is left."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await stop_producer(producer, STOP_WITHIN_S)
+        await super().on_stop()
 
     async def send(self, topic: str, *args: Any, **kwargs: Any) -> Any:
         """Send one record, counted when it is acknowledged."""

@@ -3,6 +3,9 @@
 Consumers are known to stop silently: partitions that no longer move, a recovery that waits for a record that was
 compacted away, a stop that waits for a commit. A process that is up is not a process that works. The watchdog is a
 thread of its own, so that nothing that it watches can hold it up: neither the event loop nor the stop of services.
+
+A worker whose brokers are away stands still, too, and would find them away again after each start: it waits
+(`app.stream.contact`), and only its event loop is watched meanwhile.
 """
 
 import os
@@ -11,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from app.stream.contact import Saying, contact_of
 from app.stream.errors import StalledError
 from app.stream.failing import FAILED, STOP_WITHIN_S, fail
 from app.stream.surroundings import surroundings_of
@@ -19,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 #: What each thing that is watched stands at, and how much waits there, by its name.
 Observation = dict[str, tuple[object, int]]
+
+#: The one thing that turns whether brokers answer or not.
+EVENT_LOOP = "event loop"
 
 #: A worker that was told to stop has this long: flushes, commit and the group's leave take a second or two.
 LEAVE_WITHIN_S = 20.0
@@ -87,6 +94,7 @@ class Watchdog(threading.Thread):
         self._judge = Judge(stall_timeout_s)
         #: What stood still at the last look, in a sentence each; for those who ask whether this worker works.
         self.standing: list[str] = []
+        self._contact, self._saying = contact_of(app), Saying()
         self._turns = 0
         self._asked = False
         self._stopping_since_s: float | None = None
@@ -109,6 +117,11 @@ class Watchdog(threading.Thread):
                 self._exit(f"the worker was told to stop and has not after {LEAVE_WITHIN_S:.0f} s")
             return
         found = self.observe()
+        why = self._contact.away()
+        self._saying.note(now_s, why)
+        if why is not None:
+            # Nothing can move then. What else stands still is seen once they answer: its time begins anew.
+            found = {name: at for name, at in found.items() if name == EVENT_LOOP}
         stalled = self._judge.stalled(now_s, found)
         self.standing = self._judge.standing(found)
         if stalled:
@@ -141,7 +154,7 @@ class Watchdog(threading.Thread):
         app = self.app
         if app._consumer is None or not app._consumer.started:
             return {}
-        found: Observation = {"event loop": self._loop_turns()}
+        found: Observation = {EVENT_LOOP: self._loop_turns()}
         recovery, consumer = app.tables.recovery, app.consumer
         if recovery.in_recovery:
             # One at least: a recovery that has nothing left to read and does not end stands still, too.

@@ -1,6 +1,6 @@
 """A worker whose table counts: a record that is lost or counted twice shows in its rows.
 
-    python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS [SESSION_TIMEOUT_MS [STANDBYS]]
+    python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS [SESSION_TIMEOUT_MS [STANDBYS [REQUEST_S]]]
 
 reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
 the order-sensitive digest of them in the table `NAME.counts`. A value that is no number
@@ -97,7 +97,10 @@ def main() -> None:
     """Run one worker."""
     bootstrap, name, partitions = sys.argv[1:4]
     session_timeout_ms, standbys = (int(sys.argv[at]) if len(sys.argv) > at else default for at, default in DEFAULTS)
-    app, _ = make(bootstrap, name, int(partitions), session_timeout_ms=session_timeout_ms, standbys=standbys)
+    options: dict[str, Any] = {"session_timeout_ms": session_timeout_ms, "standbys": standbys}
+    if len(sys.argv) > 6:
+        options |= dict.fromkeys(("producer_request_timeout", "broker_request_timeout"), float(sys.argv[6]))
+    app, _ = make(bootstrap, name, int(partitions), **options)
     run_worker(app, stall_timeout_s=3.0, loglevel="info")
 
 

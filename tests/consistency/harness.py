@@ -63,6 +63,15 @@ class Tape:
         finally:
             await producer.stop()
 
+    async def stall(self) -> None:
+        """Append the record at which the agent that reads it waits for ever."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
+        await producer.start()
+        try:
+            await producer.send_and_wait(f"{self.name}.source", key=b"K000", value=b"stall", partition=0)
+        finally:
+            await producer.stop()
+
     async def table(self) -> dict[str, Count]:
         """The table as anyone who reads its topic from the start finds it."""
         rows: dict[str, Count] = {}

@@ -7,8 +7,10 @@ import inspect
 from typing import Any
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.tables.recovery import Recovery
 from faust.transport.conductor import Conductor
@@ -32,6 +34,8 @@ from faust.transport.drivers import aiokafka as driver
         (Consumer, "perform_seek", ["self"]),
         (driver.Producer, "_settings_extra", ["self"]),
         (driver.Producer, "_ensure_producer", ["self"]),
+        (driver.Producer, "_new_producer", ["self", "transactional_id"]),
+        (AIOKafkaClient, "send", ["self", "node_id", "request", "group"]),
         (Fetcher, "_create_fetch_waiter", ["self"]),
         (Fetcher, "_notify", ["self", "future"]),
         (FetchResult, "check_assignment", ["self", "tp"]),
@@ -49,7 +53,11 @@ def test_a_private_function_takes_what_we_give_it(owner: Any, name: str, paramet
 @pytest.mark.parametrize(
     ("owner", "names"),
     [
-        (AIOKafkaConsumer, ["_fetcher", "_fetch_max_wait_ms", "_max_poll_records", "_closed"]),
+        (
+            AIOKafkaConsumer,
+            ["_fetcher", "_fetch_max_wait_ms", "_max_poll_records", "_closed", "_client", "_coordinator"],
+        ),
+        (GroupCoordinator, ["coordinator_id"]),
         (Fetcher, ["_records", "_subscriptions", "_wait_consume_future", "_check_crcs", "_closed"]),
         (PartitionRecords, ["_records", "next_fetch_offset"]),
         (FetchResult, ["_topic_partition", "_partition_records"]),

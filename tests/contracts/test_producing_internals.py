@@ -1,4 +1,4 @@
-"""The private points of aiokafka's producer that `app.kafka.producing` names are as it takes them."""
+"""The private points of aiokafka's producer that `app.stream.producing` names are as it takes them."""
 
 import inspect
 from typing import Any
@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 from aiokafka.producer.sender import Sender, SendProduceReqHandler
 
-from app.kafka.producing import repeat_until_answered
+from app.stream.producing import repeat_until_answered
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,9 @@ from app.kafka.producing import repeat_until_answered
         (SendProduceReqHandler, "_can_retry", ["self", "error", "batch"]),
         (MessageBatch, "expired", ["self"]),
         (MessageAccumulator, "_append_batch", ["self", "builder", "tp"]),
+        (MessageAccumulator, "add_batch", ["self", "builder", "tp", "timeout"]),
+        (MessageAccumulator, "fail_all", ["self", "exception"]),
+        (Sender, "_fail_all", ["self", "task"]),
     ],
 )
 def test_a_private_method_is_there_with_its_parameters(owner: Any, name: str, parameters: list[str]) -> None:
@@ -36,6 +39,12 @@ def test_the_sender_still_does_what_ours_repeats() -> None:
         "self._muted_partitions.remove(tp)",
     ):
         assert line in source
+
+
+def test_the_producers_own_time_out_only_bounds_waiting_in_line() -> None:
+    """The client and the sender are given theirs when the producer is made."""
+    for method, uses in ((AIOKafkaProducer.send, 1), (AIOKafkaProducer.send_batch, 1), (AIOKafkaProducer, 4)):
+        assert inspect.getsource(method).count("self._request_timeout_ms") == uses
 
 
 async def test_a_batch_of_a_repeating_producer_does_not_expire() -> None:

@@ -7,6 +7,8 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.stream.contact import contact_of
+from app.stream.surroundings import Surroundings
 from app.stream.watchdog import Judge, Progress, Watchdog
 
 observations = st.lists(
@@ -101,6 +103,39 @@ def test_an_event_loop_that_does_not_turn_is_noticed() -> None:
     watchdog, judge = Watchdog(app, stall_timeout_s=1.0), Judge(10.0)
     assert judge.stalled(0.0, watchdog.observe()) == []
     assert judge.stalled(11.0, watchdog.observe()) == ["event loop"]
+
+
+def test_a_worker_whose_brokers_are_away_is_not_ended_and_one_that_hangs_afterwards_is() -> None:
+    """What stands still while brokers are away has its time anew once they answer; the event loop has none to wait."""
+    clock = SimpleNamespace(now_s=0.0)
+    clock.monotonic_s = lambda: clock.now_s
+    app = app_with(highwater=lambda tp: 10, ledger=SimpleNamespace(committable=lambda tp: 5))
+    app.consumer.assignment = lambda: {TP("t", 0)}
+    app.should_stop, app.surroundings = False, Surroundings(clock=clock)
+    app.tables.values = list
+    watchdog = Watchdog(app, stall_timeout_s=10.0)
+    ended: list[str] = []
+    watchdog._end = ended.append  # type: ignore[method-assign, assignment]
+    for _ in range(100):
+        clock.now_s += 4.0
+        contact_of(app).failed("broker 1 is away")
+        watchdog.look()
+    assert not ended
+    clock.now_s += 6.0
+    watchdog.look()
+    assert not ended, "they answer again: its time begins"
+    clock.now_s += 10.0
+    watchdog.look()
+    assert [text.partition(":")[0] for text in ended] == ["t[0]"]
+
+    ended.clear()
+    app.loop.call_soon_threadsafe = lambda *_: None
+    for _ in range(4):
+        clock.now_s += 4.0
+        contact_of(app).failed("broker 1 is away")
+        watchdog.look()
+    assert ended
+    assert all(text.startswith("event loop") for text in ended)
 
 
 def test_a_loop_that_turns_is_none() -> None:
