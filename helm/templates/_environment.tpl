@@ -32,7 +32,8 @@ KAFKA_BOOTSTRAP_SERVERS: {{ include "tapereader.bootstrapServers" $root | quote 
 TAPEREADER_PARTITIONS: {{ int .partitions | quote }}
 TAPEREADER_REPLICATION_FACTOR: {{ int .kafka.replicationFactor | quote }}
 TAPEREADER_MIN_INSYNC_REPLICAS: {{ int .kafka.minInsyncReplicas | quote }}
-TAPEREADER_APP_ID: {{ .appId | quote }}
+TAPEREADER_TOPIC_PREFIX: {{ include "tapereader.topicPrefix" $root | quote }}
+TAPEREADER_APP_ID: {{ include "tapereader.appId" $root | quote }}
 TAPEREADER_LOG_LEVEL: {{ .logLevel | quote }}
 TAPEREADER_LOG_JSON: "true"
 TAPEREADER_SOURCE: {{ .source | quote }}

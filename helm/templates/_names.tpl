@@ -70,3 +70,17 @@ app.kubernetes.io/part-of: tapereader
 {{ .Values.kafka.bootstrapServers }}
 {{- end -}}
 {{- end }}
+
+{{/* What stands before the name of every topic: several releases on one Kafka have topics of their own. */}}
+{{- define "tapereader.topicPrefix" -}}
+{{- if kindIs "string" .Values.topicPrefix -}}
+{{ .Values.topicPrefix }}
+{{- else -}}
+{{ .Release.Name }}.
+{{- end -}}
+{{- end }}
+
+{{/* The workers' consumer group, which owns the topics. */}}
+{{- define "tapereader.appId" -}}
+{{ .Values.appId | default (printf "%stapereader" (include "tapereader.topicPrefix" .)) }}
+{{- end }}

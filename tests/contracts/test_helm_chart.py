@@ -11,7 +11,17 @@ import yaml
 
 from app import __version__
 from app.kafka.topics import ALL_TOPICS
-from tests.chart_rendering import CHART, EXAMPLES, example, helm, needs_chart_tools, rendered, template, tool
+from tests.chart_rendering import (
+    CHART,
+    EXAMPLES,
+    containers,
+    example,
+    helm,
+    needs_chart_tools,
+    rendered,
+    template,
+    tool,
+)
 from tests.chart_tools import write_readme
 
 pytestmark = needs_chart_tools
@@ -176,15 +186,32 @@ def test_the_topics_are_those_of_the_platform() -> None:
         spec.name: dict(spec.config()) for spec in ALL_TOPICS
     }, "run `make chart`"
     made = rendered("strimzi").of_kind("KafkaTopic")
-    assert set(made) == {spec.name for spec in ALL_TOPICS}
+    assert set(made) == {f"tapereader.{spec.name}" for spec in ALL_TOPICS}
     for spec in ALL_TOPICS:
-        topic = made[spec.name]
+        topic = made[f"tapereader.{spec.name}"]
         assert topic["apiVersion"] == "kafka.strimzi.io/v1"
         assert topic["metadata"]["labels"]["strimzi.io/cluster"] == "events"
-        assert topic["spec"]["topicName"] == spec.name
+        assert topic["spec"]["topicName"] == f"tapereader.{spec.name}"
         assert topic["spec"]["partitions"] == (1 if spec.single_partition else 12)
         assert topic["spec"]["replicas"] == 3
         assert topic["spec"]["config"] == {"min.insync.replicas": "2", **spec.config()}
+
+
+def test_releases_on_one_kafka_have_topics_and_a_group_of_their_own() -> None:
+    """By the release's name, unless told otherwise: a release of before has topics without a prefix."""
+
+    def of(release: str, *switches: str) -> set[tuple[str, str]]:
+        done = helm("template", release, str(CHART), "--values", str(example("minimal")), *switches)
+        assert done.code == 0, done.errors
+        found = [each.variables() for each in containers(done.manifests) if each.is_ours]
+        # The pod of `helm test` talks to the gateway alone.
+        reaching = [each for each in found if "KAFKA_BOOTSTRAP_SERVERS" in each]
+        assert len(reaching) >= 4
+        return {(each["TAPEREADER_TOPIC_PREFIX"], each["TAPEREADER_APP_ID"]) for each in reaching}
+
+    assert of("blue") == {("blue.", "blue.tapereader")}
+    assert of("green") == {("green.", "green.tapereader")}
+    assert of("blue", "--set-string", "topicPrefix=,appId=tapereader") == {("", "tapereader")}
 
 
 def test_the_chart_has_the_version_of_the_platform() -> None:

@@ -47,7 +47,7 @@ def test_kubernetes_knows_every_field_of_every_resource(name: str, version: str,
 
 
 def test_a_field_that_there_is_not_is_found(tmp_path: Path) -> None:
-    manifest = rendered("strimzi").of_kind("KafkaTopic")["market.quotes"]
+    manifest = rendered("strimzi").of_kind("KafkaTopic")["tapereader.market.quotes"]
     manifest["spec"]["partitions"] = "many"
     (tmp_path / "topic.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
     done = subprocess.run(
@@ -193,7 +193,7 @@ def test_one_producer_at_a_time() -> None:
 def test_workers_are_scaled_by_the_lag_of_every_topic_that_they_read() -> None:
     scaled = rendered("keda").of_kind("ScaledObject")["tapereader-worker"]["spec"]
     assert {trigger["metadata"]["topic"] for trigger in scaled["triggers"]} == {
-        topic.name for topic in RAW_TOPICS if topic is not UNKNOWN
+        f"tapereader.{topic.name}" for topic in RAW_TOPICS if topic is not UNKNOWN
     }
     assert {trigger["metadata"]["sasl"] for trigger in scaled["triggers"]} == {"scram_sha256"}
     authentication = rendered("keda").of_kind("TriggerAuthentication")["tapereader-worker"]["spec"]
