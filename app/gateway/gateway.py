@@ -1,6 +1,5 @@
 """The gateway's parts, put together: reader, view, hub, access."""
 
-import contextlib
 from typing import Any, Self
 
 import msgspec
@@ -18,6 +17,7 @@ from app.gateway.tables.tape import TapeFollower
 from app.gateway.tables.view import Record, View
 from app.kafka.access import KafkaAccess
 from app.market.feed_state import KEY
+from app.market.market_time import market_moment, market_ms
 from app.observability import meters, metrics
 from app.observability.operations import Operations
 from app.settings import Settings
@@ -115,23 +115,23 @@ class Gateway:
         }
 
     def status(self) -> dict[str, Any]:
-        """What people want to know beside the data; the session is that of the newest event.
+        """What people want to know beside the data: the market's session now, and whether the tables are complete.
 
-        `ready` is said of the platform: of this gateway, and of the workers whose tables it serves.
+        `ready` is said of the platform: of this gateway, and of the workers whose tables it serves. `opens_ms` is when
+        the next trading day begins, null while a session runs.
         """
         reasons = [*self.reasons(), *self.platform.faults()]
-        event_ms = self.view.newest_event_ms
-        session = None
-        if event_ms is not None:
-            with contextlib.suppress(ValueError):
-                session = self._calendar.session_of(event_ms)
+        now_ms, received_ns = clock.wall_ns() // 1_000_000, self.view.newest_received_ns
+        received_ms = None if received_ns is None else received_ns // 1_000_000
+        moment = market_moment(self._calendar, market_ms(now_ms, self.view.newest_event_ms, received_ms))
         known = self.view.get(VENDOR_FEED, KEY)
         return {
-            "time_ms": clock.wall_ns() // 1_000_000,
+            "time_ms": now_ms,
             "ready": not reasons,
             "reasons": reasons,
             "failure": self.platform.failure(),
-            "session": "closed" if session is None and event_ms is not None else session,
+            "session": None if moment is None else moment.session or "closed",
+            "opens_ms": None if moment is None else moment.opens_ms,
             "symbols": self.view.count(QUOTES),
             "feed": None if known is None or known.value is None else msgspec.json.decode(known.value),
             **self.ages(),

@@ -22,7 +22,8 @@ EXAMPLE_BOARD = {"board": "top_volume", "day": "2026-11-20", "published_ns": 179
 
 
 _STATUS: dict[str, Any] = {
-    "time_ms": 1795210201600, "ready": True, "reasons": [], "failure": None, "session": "regular", "symbols": 6000,
+    "time_ms": 1795210201600, "ready": True, "reasons": [], "failure": None, "session": "regular",
+    "opens_ms": None, "symbols": 6000,
     "newest_event_ms": 1795210201000, "newest_event_age_s": 0.6, "newest_received_age_s": 0.4,
     "feed": {"at_ms": 1795210140000, "connected": True, "host": "socket.massive.com/stocks",
              "channels": {"A.*": "acknowledged", "Q.*": "refused"}, "late": False, "evictions": 0, "problem": None},

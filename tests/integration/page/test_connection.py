@@ -104,6 +104,10 @@ async def test_requests_that_take_long_leave_the_live_tables_alone(
     await expect(page.locator(".light")).to_have_attribute("data-state", "live")
 
 
+#: 2026-11-30 04:00 in New York.
+MONDAY_0400_MS = 1_796_029_200_000
+
+
 @pytest.mark.parametrize(
     ("session", "age_s", "state", "words"),
     [
@@ -130,6 +134,7 @@ async def test_the_strip_tells_live_from_stale_and_an_open_market_from_a_closed_
         answer = await route.fetch()
         body = await answer.json() | {
             "session": session,
+            "opens_ms": MONDAY_0400_MS if session == "closed" else None,
             "newest_received_age_s": age_s,
             "time_ms": clock.wall_ns() // 10**6,
         }
@@ -139,7 +144,11 @@ async def test_the_strip_tells_live_from_stale_and_an_open_market_from_a_closed_
     await page.goto(page_gateway.url)
     await expect(page.locator(".light")).to_have_attribute("data-state", state)
     await expect(page.locator(".light")).to_have_text(words)
-    title = {"regular": "Market open", "closed": "Market closed", "pre_market": "Pre-market"}[session]
+    title = {
+        "regular": "Market open",
+        "closed": "Market closed, opens Monday 04:00 ET",
+        "pre_market": "Pre-market",
+    }[session]
     await expect(page.locator(".session")).to_have_text(title)
 
 

@@ -72,6 +72,15 @@ export function moment(ms: number | null, now: number = Date.now()): string {
   return date === day.format(now) ? clock.format(ms) : `${date}, ${clock.format(ms)}`;
 }
 
+const weekday = new Intl.DateTimeFormat("en-US", {
+  timeZone: "America/New_York", weekday: "long", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+});
+
+/** A moment within the next days: `Monday 04:00`. */
+export function comingMoment(ms: number): string {
+  return weekday.format(ms).replace(/,? (at )?(?=\d)/, " ");
+}
+
 /** How long ago, in words that fit. */
 export function age(seconds: number): string {
   if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;

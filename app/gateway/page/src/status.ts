@@ -14,6 +14,8 @@ export interface Status {
   /** Why the platform on this machine is about to end. */
   failure: string | null;
   session: string | null;
+  /** When the next trading day begins, while the market is closed. */
+  opens_ms?: number | null;
   symbols: number;
   newest_event_ms: number | null;
   newest_received_age_s: number | null;

@@ -1,6 +1,6 @@
 // The trust strip: whether what is shown is live, and how old it is.
 
-import { age, moment } from "./format";
+import { age, comingMoment, moment } from "./format";
 import { useObservable, useTick } from "./observable";
 import type { Page } from "./page";
 import { trouble } from "./vendor";
@@ -9,7 +9,7 @@ import { trouble } from "./vendor";
 const STALE_S = 15;
 
 const SESSIONS: Record<string, string> = {
-  pre_market: "Pre-market", regular: "Market open", after_hours: "After hours", closed: "Market closed",
+  overnight: "Overnight", pre_market: "Pre-market", regular: "Market open", after_hours: "After hours", closed: "Market closed",
 };
 
 /** Connection, session, newest data; spoken when its state changes, not when its numbers do. */
@@ -24,7 +24,7 @@ export function Strip({ page }: { page: Page }) {
     <div class="strip">
       <span class={`light ${look}`} data-state={look}><i aria-hidden="true" /><span role="status">{words}</span>{count && <span aria-hidden="true"> {count}</span>}</span>
       {look === "lost" && page.socket.phase !== "connected" && <button type="button" onClick={() => page.socket.retryNow()}>Retry now</button>}
-      <span class={`fact session ${session}`}><b>{SESSIONS[session] ?? "Session –"}</b></span>
+      <span class={`fact session ${session}`}><b>{SESSIONS[session] ?? "Session –"}</b>{status?.opens_ms && `, opens ${comingMoment(status.opens_ms)} ET`}</span>
       <span class="fact">Last update <b>{moment(status?.newest_event_ms ?? null)}</b> ET</span>
       <span class="fact">Age <b>{old === null ? "–" : age(old)}</b></span>
       <span class="fact wide">Symbols <b>{status?.symbols.toLocaleString("en-US") ?? "–"}</b></span>
