@@ -66,7 +66,7 @@ format: setup ## put the code into the format that `check` wants
 differential: setup ## the long run of the crash test: 50 rounds
 	@DIFFERENTIAL_ROUNDS=50 $(RUN) pytest tests/consistency -m 'long or not long'
 
-BENCHMARKS := engine recovery latency memory scaling trade_windows platform cache reference_delay fanout scans chain_latency
+BENCHMARKS := engine recovery latency memory scaling trade_windows platform cache reference_delay fanout scans chain_latency hand_overs
 
 bench: setup ## every benchmark, half an hour; writes benchmarks/results
 	@$(UV) sync --frozen --inexact --quiet --group bench
