@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,6 +40,13 @@ class WorkerProcesses:
     def kill(self, index: int) -> None:
         """End one at once, as a power cut does."""
         self.end(index, signal.SIGKILL)
+
+    def pause(self, index: int, seconds: float) -> None:
+        """Let one stand still for a time, as a machine that swaps does; it goes on believing what it believed."""
+        process = self.running[index]
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(seconds)  # The pause itself is what is tested.
+        os.kill(process.pid, signal.SIGCONT)
 
     def reap(self) -> int:
         """Forget those that ended by themselves; how many there were."""

@@ -120,11 +120,18 @@ class Workers(WorkerProcesses):
 
 
 async def disturb(
-    workers: Workers, tape: Tape, rounds: int, *, most: int = 3, restart_broker: Callable[[], None] | None = None
+    workers: Workers,
+    tape: Tape,
+    rounds: int,
+    *,
+    most: int = 3,
+    restart_broker: Callable[[], None] | None = None,
+    pause_broker: Callable[[], None] | None = None,
 ) -> list[str]:
-    """Rounds of kill -9, SIGTERM and joins at random moments; what was done, in order.
+    """Rounds of kill -9, SIGTERM, pauses beyond the session's time-out and joins at random moments; what was done.
 
-    Where the broker can be restarted, it is in every tenth round, and in the third.
+    Where the broker can be restarted, it is in every tenth round, and in the third; where it can be paused, in the
+    fifth of each ten.
     """
     done = []
     for number in range(rounds):
@@ -136,12 +143,19 @@ async def disturb(
             await asyncio.to_thread(restart_broker)
             done.append("broker restarted")
             continue
-        action = tape.random.choice(["kill", "term", "join", "kill", "replace"])
+        if pause_broker is not None and number % 10 == 4:
+            await asyncio.to_thread(pause_broker)
+            done.append("broker paused")
+            continue
+        action = tape.random.choice(["kill", "term", "join", "kill", "replace", "pause"])
         done.append(action if not died else f"{action} after {died} died")
         if action == "join" and len(workers.running) < most:
             workers.start()
         elif workers.running:
             index = tape.random.randrange(len(workers.running))
+            if action == "pause":
+                await asyncio.to_thread(workers.pause, index, tape.random.uniform(2.0, 6.0))
+                continue
             how = signal.SIGTERM if action == "term" else signal.SIGKILL
             await asyncio.to_thread(workers.end, index, how)
             if action == "replace" or not workers.running:

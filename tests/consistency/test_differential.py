@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from tests.consistency.harness import Tape, Workers, disturb
 from tests.eventually import eventually
 
 ROUNDS = int(os.environ.get("DIFFERENTIAL_ROUNDS", "5"))
-Restart = Callable[[], None] | None
+#: A paused broker: longer than the workers' sessions (3 s) and than their watchdogs wait (3 s).
+PAUSE_S = 6.0
+Disturb = Callable[[], None] | None
 
 
 @pytest.fixture
@@ -28,7 +32,9 @@ def broker(tmp_path: Path) -> Iterator[LocalKafka]:
         found.stop()
 
 
-async def differential(bootstrap: str, name: str, logs: Path, rounds: int, restart_broker: Restart = None) -> None:
+async def differential(
+    bootstrap: str, name: str, logs: Path, rounds: int, restart_broker: Disturb = None, pause_broker: Disturb = None
+) -> None:
     """Disturb workers for some rounds; their table is the one that an undisturbed worker would have left."""
     tape = Tape(bootstrap, name, seed=7)
     await tape.create_topics()
@@ -37,7 +43,7 @@ async def differential(bootstrap: str, name: str, logs: Path, rounds: int, resta
         workers.start()
         workers.start()
         producing = asyncio.create_task(tape.produce(4000 * rounds, every_s=0.3))
-        done = await disturb(workers, tape, rounds, restart_broker=restart_broker)
+        done = await disturb(workers, tape, rounds, restart_broker=restart_broker, pause_broker=pause_broker)
         await producing
         workers.reap()
         if not workers.running:
@@ -61,11 +67,18 @@ async def test_disturbed_workers_count_each_record_once(broker_url: str, unique:
 @pytest.mark.verify
 @pytest.mark.timeout(120 + 20 * ROUNDS)
 async def test_killed_workers_count_each_record_once(broker: LocalKafka, tmp_path: Path) -> None:
-    """Every record counts exactly once, in order, whatever kills, leaves, joins and broker restarts there were."""
+    """Every record counts exactly once, in order, whatever is killed, leaves, joins, pauses or is restarted."""
 
     def restart_broker() -> None:
         broker.stop()
         broker.start()
         broker.wait_ready()
 
-    await differential(broker.bootstrap_servers, "differential", tmp_path, ROUNDS, restart_broker)
+    def pause_broker() -> None:
+        pid = broker.process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(PAUSE_S)  # The pause itself is what is tested.
+        os.kill(pid, signal.SIGCONT)
+
+    await differential(broker.bootstrap_servers, "differential", tmp_path, ROUNDS, restart_broker, pause_broker)
