@@ -8,7 +8,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: calendar help setup run test verify check chart-tools chart format bench bench-engine bench-start bench-start-market differential clean
+.PHONY: calendar help setup run test verify check chart-tools chart format bench bench-engine bench-start bench-start-market bench-rebalance differential clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -80,6 +80,10 @@ bench-start-market: setup ## reference data of 12,000 symbols: whole market besi
 bench-engine: setup ## the engine beside Faust, Quix Streams and aiokafka
 	@$(UV) sync --frozen --inexact --quiet --group bench
 	@.venv/bin/python -m benchmarks.engine
+
+bench-rebalance: setup ## from a worker's `kill -9` to its partitions' first row, and the pause of the others
+	@.venv/bin/python -m benchmarks.rebalance
+	@.venv/bin/python -m benchmarks.rebalance --standbys 1
 
 bench-start: setup ## how long `up` takes, step by step: first and second start
 	@.venv/bin/python -m benchmarks.start

@@ -6,7 +6,7 @@ claims the partition and reads on from there, a standby has little left to read.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -30,10 +30,13 @@ STOP_WITHIN_S = 2.0
 
 
 class Following:
-    """The changelog partitions that this worker reads, and what it has read of them."""
+    """The changelog partitions that this worker reads, and what it has read of them.
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    `is_shared` says whether partitions are folded meanwhile, which then have half of the time.
+    """
+
+    def __init__(self, app: Any, is_shared: Callable[[], bool]) -> None:
+        self._app, self._is_shared = app, is_shared
         self._found: dict[TP, PartitionRecovery[Any]] = {}
         self._refused: dict[TP, EngineError] = {}
         self._moved = asyncio.Event()
@@ -83,7 +86,7 @@ class Following:
             reader = self._reader = await contact_of(self._app).until_answered(self._started_reader)
             self._assign()
             while True:
-                async for tp, batch in internals.each_fetched(reader, LOOK_S):
+                async for tp, batch in internals.each_fetched(reader, LOOK_S, self._is_shared):
                     self._take(TP(*tp), batch)
         except asyncio.CancelledError:
             raise

@@ -207,11 +207,15 @@ def read_from(reader: AIOKafkaConsumer, offsets: Mapping[Any, int | None]) -> No
             reader.seek(TopicPartition(*tp), offset)
 
 
-async def each_fetched(reader: Any, timeout_s: float) -> AsyncIterator[tuple[Any, RecordBatch]]:
+async def each_fetched(
+    reader: Any, timeout_s: float, is_shared: Callable[[], bool]
+) -> AsyncIterator[tuple[Any, RecordBatch]]:
     """What a reader has fetched, partition by partition, each drained when it is its turn; waits up to `timeout_s`.
 
-    Others of the event loop have their turn in between. Raises `KafkaError` where the brokers refuse.
+    While the event loop `is_shared` with other work, that has as much time as the reading takes: a fold goes through
+    many turns of the loop, and would wait for a drain in each. Raises `KafkaError` where the brokers refuse.
     """
+    clock = asyncio.get_running_loop()
     fetcher = reader._fetcher
     if not fetcher._records:
         waiter = fetcher._create_fetch_waiter()
@@ -221,9 +225,10 @@ async def each_fetched(reader: Any, timeout_s: float) -> AsyncIterator[tuple[Any
             return
         waiter.result()
     for tp in list(fetcher._records):
+        began_s = clock.time()
         for found in _drain_all(fetcher, {tp}, {tp.topic}, None, None).values():
             yield tp, found
-        await asyncio.sleep(0)
+        await asyncio.sleep(clock.time() - began_s if is_shared() else 0.0)
 
 
 def kafka_producer(app: Any) -> Any:

@@ -32,7 +32,7 @@ class Takeover:
     def __init__(self, app: Any) -> None:
         self._app = app
         self.ownership = Ownership(app)
-        self.following = Following(app)
+        self.following = Following(app, self._is_working)
         #: Partitions whose sources are held, since they are not taken over yet. Another thread reads it: a new value
         #: takes the place of the old one.
         self.pending: frozenset[int] = frozenset()
@@ -46,6 +46,9 @@ class Takeover:
     def standbys(self) -> frozenset[TP]:
         """The changelog partitions that this worker follows and does not own."""
         return frozenset(self._standbys)
+
+    def _is_working(self) -> bool:
+        return len(self._assigned) > len(self.pending)
 
     def remaining(self) -> int:
         """Records of changelogs still to be read back, as far as the claims are known."""
