@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import structlog
-from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from app.stream.surroundings import Clock, surroundings_of
@@ -67,6 +67,10 @@ class Contact:
                 if passes(error):
                     self.failed(f"a {what} request to broker {node_id} failed: {type(error).__name__}")
                 raise
+            except RuntimeError as error:
+                # uvloop raises this where a connection was lost a moment ago. It would end aiokafka's fetcher for good.
+                self.failed(f"a {what} request to broker {node_id} failed: {error}")
+                raise KafkaConnectionError(str(error)) from error
             finally:
                 self._asked.pop(number, None)
 

@@ -61,6 +61,17 @@ async def test_a_request_that_failed_for_want_of_a_broker_counts_for_some_second
     assert contact.away() is None
 
 
+async def test_a_connection_that_uvloop_has_closed_is_one_that_is_lost() -> None:
+    """Its error is none of Kafka's, and ended the fetcher of a worker for good."""
+    client = Client()
+    contact = Contact(Clock())
+    contact.listen(client)
+    client.answers.put_nowait(RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed"))
+    with pytest.raises(KafkaConnectionError, match="the handler is closed"):
+        await client.send(3, SimpleNamespace())
+    assert contact.away() is not None
+
+
 async def test_a_request_that_is_refused_is_an_answer() -> None:
     client = Client()
     contact = Contact(Clock())
