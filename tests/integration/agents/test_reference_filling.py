@@ -25,7 +25,8 @@ async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path
             tickers = market.model.universe.tickers[:8]
             await misbehave(market, rest_status=500, rest_times=100_000)
             workers = Workers(
-                bootstrap, tmp_path, source="massive", massive_api_key="simulator", massive_rest_url=market.rest_url,
+                # The simulated market is at 10:00 of its day, which a worker for the vendor may take for one to come.
+                bootstrap, tmp_path, source="simulator", simulator_port=market.rest_url.rpartition(":")[2],
                 redis_url=url, rest_backoff_s="0.01", rest_attempts="1", cache_error_ttl_s="1",
             )  # fmt: skip
             workers.start()
