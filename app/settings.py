@@ -297,6 +297,13 @@ class Settings(BaseSettings):
     simulator_plan: Plan = Field(
         Plan.ADVANCED, description="Plan of the simulated account: which channels and REST endpoints it has."
     )
+    simulator_late_bars: bool = Field(
+        False, description="Send bars again when a print comes late that belongs to them, as the vendor does."
+    )
+    simulator_test_symbols: bool = Field(False, description="Have the exchanges' test symbols (ZVZZT) on the tape.")
+    simulator_overnight: bool = Field(
+        False, description="Let a simulated trading day begin at 21:00 ET of the evening before."
+    )
     simulator_clock_file: Path | None = Field(
         None, description="File that keeps the simulated market's time; a later start goes on there. `up` sets it."
     )

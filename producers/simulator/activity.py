@@ -12,18 +12,23 @@ PRE_MARKET_LOW: Final = 0.02
 PRE_MARKET_HIGH: Final = 0.35
 AFTER_HOURS_HIGH: Final = 0.30
 AFTER_HOURS_LOW: Final = 0.02
+OVERNIGHT: Final = 0.01
 
 
 class DayShape:
-    """The rate of each second from 04:00 to 20:00 ET, and what share of the day has passed by then."""
+    """The rate of each second up to 20:00 ET, and what share of the day has passed by then.
 
-    def __init__(self, day: TradingDay) -> None:
-        self.seconds = (day.after_hours_end_ms - day.begins_ms) // 1000
-        opens = (day.opens_ms - day.begins_ms) // 1000
-        closes = (day.closes_ms - day.begins_ms) // 1000
+    The first is 04:00 ET, or `begins_ms` where an overnight session comes before.
+    """
+
+    def __init__(self, day: TradingDay, begins_ms: int | None = None) -> None:
+        begins_ms = day.begins_ms if begins_ms is None else begins_ms
+        self.seconds = (day.after_hours_end_ms - begins_ms) // 1000
+        early, opens, closes = ((at - begins_ms) // 1000 for at in (day.begins_ms, day.opens_ms, day.closes_ms))
         second = np.arange(self.seconds, dtype=np.float64)
-        rate = np.empty(self.seconds)
-        rate[:opens] = PRE_MARKET_LOW + (PRE_MARKET_HIGH - PRE_MARKET_LOW) * (second[:opens] / opens) ** 3
+        rate = np.full(self.seconds, OVERNIGHT)
+        towards_open = (second[early:opens] - early) / (opens - early)
+        rate[early:opens] = PRE_MARKET_LOW + (PRE_MARKET_HIGH - PRE_MARKET_LOW) * towards_open**3
         regular = (second[opens:closes] - opens) / (closes - opens)
         shape = 0.62 + 3.4 * np.exp(-regular * 22) + 1.5 * np.exp(-(1 - regular) * 14) + 0.5 * (2 * regular - 1) ** 2
         rate[opens:closes] = shape / shape.mean()
@@ -39,5 +44,5 @@ class DayShape:
         return self._total
 
     def passed(self, second: int) -> float:
-        """The share (0 to 1) of a day's activity before a second, counted from 04:00 ET."""
+        """The share (0 to 1) of a day's activity before a second, counted from its first."""
         return float(self._passed[min(max(second, 0), self.seconds)]) / self._total

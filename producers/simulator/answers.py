@@ -1,6 +1,6 @@
 """Bodies of the vendor's REST answers, made from the market model's present state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -10,6 +10,7 @@ from app.market.calendar import NEW_YORK, Session
 from producers.simulator.bars import BarColumns
 from producers.simulator.history import Bars
 from producers.simulator.market import MarketModel
+from producers.simulator.shares import SHARE, decimal
 
 Json = dict[str, Any]
 _INDICES: Final = (
@@ -24,18 +25,18 @@ _INDICES: Final = (
     "nasdaq",
     "dow_jones",
 )
+#: A day without a print: the vendor clears the day of its snapshots at 03:30 ET.
+_EMPTY_DAY: Final = ("o", "h", "l", "c", "vw", "v")
+_PRICES: Final = (("o", "open"), ("h", "high"), ("l", "low"), ("c", "close"), ("vw", "vwap"))
 
 
-def day_bar(bars: Bars, slot: int) -> Json:
-    """A day's bar as snapshots and grouped days have it."""
-    return {
-        "o": float(bars.open[slot]),
-        "h": float(bars.high[slot]),
-        "l": float(bars.low[slot]),
-        "c": float(bars.close[slot]),
-        "v": float(bars.volume[slot]),
-        "vw": float(bars.vwap[slot]),
-    }
+def day_bar(bars: Bars, slot: int, factor: float = 1.0) -> Json:
+    """A day's bar as snapshots and grouped days have it; `factor` are new shares for one old, of later splits."""
+    shares = round(float(bars.volume[slot]) * factor * SHARE)
+    prices = {name: float(getattr(bars, column)[slot]) for name, column in _PRICES}
+    if factor != 1.0:
+        prices = {name: round(price / factor, 4) for name, price in prices.items()}
+    return prices | {"v": shares // SHARE, "dv": decimal(shares)}
 
 
 def _iso(stamp_ms: int) -> str:
@@ -48,6 +49,9 @@ class Answers:
     def __init__(self, model: MarketModel, seed: int) -> None:
         self.model, self._seed = model, seed
         self._average_of: tuple[str, Any] = ("", None)
+        universe = model.universe
+        #: Symbols by the tickers that they have or had.
+        self._slots = {former: slot for slot, former in universe.renamed.items()} | universe.slot
         self._holidays_of: tuple[str, list[Json]] = ("", [])
 
     def market_status(self, now_ms: int, forced: Literal["open", "closed"] | None) -> Json:
@@ -77,34 +81,62 @@ class Answers:
     def snapshot(self, slot: int, now_ms: int) -> Json:
         """The `ticker` object of a snapshot. `lastTrade` is left out, as on smaller plans."""
         model = self.model
-        today, previous = day_bar(model.bars.as_bars(), slot), day_bar(model.history.last, slot)
-        change = today["c"] - previous["c"] if today["v"] else 0.0
-        body: Json = {
-            "ticker": model.universe.tickers[slot],
-            "todaysChange": round(change, 4),
-            "todaysChangePerc": round(change / previous["c"] * 100, 4),
-            "updated": now_ms * 1_000_000 if today["v"] else 0,
-            "day": today,
-            "prevDay": previous,
-        }
-        for minute in reversed(model.bars.minutes):
-            row = _row_of(minute, slot)
+        today, previous = model.bars.as_bars(), model.history.last
+        minute: Json | None = None
+        for bars in reversed(model.bars.minutes):
+            row = bars.row_of(slot)
             if row is not None:
-                body["min"] = {"av": int(minute.day_volume[row]), **minute_bar([(minute, row)])}
+                minute = last_minute(bars, row)
                 break
-        return body
+        return self.snapshot_of(slot, now_ms, today, previous, minute)
 
-    def aggregates(self, slot: int, timespan: str, multiplier: int, first_ms: int, last_ms: int) -> list[Json]:
+    def snapshot_of(self, slot: int, now_ms: int, today: Bars, previous: Bars, minute: Json | None) -> Json:
+        """As `snapshot`, of the day's bars and the last minute. A ticker that is new today has no previous day."""
+        traded = bool(today.volume[slot])
+        before = day_bar(previous, slot) if self.is_known_before(slot) else dict.fromkeys(_EMPTY_DAY, 0)
+        last, close = float(self.model.bars.last[slot]), before["c"]
+        change = last - close if last and close else 0.0
+        return {
+            "ticker": self.model.universe.tickers[slot],
+            "todaysChange": round(change, 4),
+            "todaysChangePerc": round(change / close * 100, 4) if close else 0.0,
+            "updated": now_ms * 1_000_000 if traded else 0,
+            "day": day_bar(today, slot) if traded else dict.fromkeys(_EMPTY_DAY, 0),
+            "prevDay": before,
+            "min": minute or dict.fromkeys(("av", "o", "h", "l", "c", "v", "vw", "n", "t"), 0),
+        }
+
+    def is_known_before(self, slot: int) -> bool:
+        """Whether the day before the present one is found under a symbol's present ticker."""
+        return slot not in self.model.universe.renamed or self.model.history.days[-1] >= self.model.first_day
+
+    def ticker_on(self, slot: int, day: str) -> str:
+        """What a symbol was called on a day."""
+        universe = self.model.universe
+        return (
+            universe.tickers[slot]
+            if day >= self.model.first_day
+            else universe.renamed.get(slot, universe.tickers[slot])
+        )
+
+    def aggregates(
+        self, ticker: str, timespan: str, multiplier: int, first_ms: int, last_ms: int, *, adjusted: bool = True
+    ) -> list[Json]:
         """Bars (`day` or `minute`, several joined to one where asked; `second`) that begin in a range, oldest first.
+
+        They are those under the ticker: one that was changed has its days before, the new one those since.
 
         Minutes and seconds are those that the simulator has run. Raises `ValueError`: another timespan.
         """
+        slot = self._slots.get(ticker)
+        if slot is None:
+            return []
         if timespan == "second" and multiplier == 1:
             return self.model.recent.bars(slot, first_ms, last_ms)
         if timespan == "minute":
             return self._minutes(slot, multiplier, first_ms, last_ms)
         if timespan == "day":
-            days = self._days(slot, first_ms, last_ms)
+            days = self._days(ticker, slot, first_ms, last_ms, adjusted)
             groups = [days[place : place + multiplier] for place in range(0, len(days), multiplier)]
             return [group[0] if len(group) == 1 else _joined(group) for group in groups]
         raise ValueError(f"expected the timespan day, minute or 1 second, was {multiplier} {timespan!r}")
@@ -149,9 +181,36 @@ class Answers:
             }
         ]
 
-    def splits(self) -> list[Json]:
-        """The splits of the present day; the simulated market has none yet."""
-        return []
+    def splits(self, wanted: Callable[[str, str], bool]) -> list[Json]:
+        """The splits whose ticker and day of execution are wanted, newest first."""
+        universe = self.model.universe
+        return [
+            {
+                "id": f"S{day.replace('-', '')}{split.slot:06d}",
+                "ticker": universe.tickers[split.slot],
+                "execution_date": day,
+                "split_from": split.old,
+                "split_to": split.new,
+                "adjustment_type": "forward_split" if split.new > split.old else "reverse_split",
+                "historical_adjustment_factor": split.old / split.new,
+            }
+            for day, splits in sorted(self.model.splits.by_day.items(), reverse=True)
+            for split in splits
+            if wanted(universe.tickers[split.slot], day)
+        ]
+
+    def events(self, slot: int) -> Json:
+        """The changes of a symbol's ticker, as `/vX/reference/tickers/{id}/events` has them, newest first."""
+        universe, history = self.model.universe, self.model.history
+        changes = [(universe.tickers[slot], self.model.first_day)] if slot in universe.renamed else []
+        changes.append((universe.renamed.get(slot, universe.tickers[slot]), history.days[0]))
+        return {
+            "name": universe.names[slot],
+            "cik": f"{1_000_000 + slot:010d}",
+            "events": [
+                {"type": "ticker_change", "date": day, "ticker_change": {"ticker": ticker}} for ticker, day in changes
+            ],
+        }
 
     def details(self, slot: int) -> Json:
         """A symbol as `/v3/reference/tickers/{ticker}` has it."""
@@ -168,7 +227,7 @@ class Answers:
         return {
             "ticker": universe.tickers[slot],
             "name": universe.names[slot],
-            "market": "stocks",
+            "market": "otc" if universe.otc[slot] else "stocks",
             "locale": "us",
             "primary_exchange": universe.markets[slot],
             "type": universe.kinds[slot],
@@ -181,10 +240,10 @@ class Answers:
     def _average_volume(self, slot: int) -> float:
         day = self.model.day.day
         if self._average_of[0] != day:
-            self._average_of = (day, self.model.history.average_volume())
+            self._average_of = (day, self.model.history.average_volume(self.model.splits))
         return float(self._average_of[1][slot])
 
-    def _days(self, slot: int, first_ms: int, last_ms: int) -> list[Json]:
+    def _days(self, ticker: str, slot: int, first_ms: int, last_ms: int, adjusted: bool) -> list[Json]:
         model = self.model
         rows = []
         today = (model.day.day, model.bars.as_bars())
@@ -192,24 +251,20 @@ class Answers:
             midnight_ms = (
                 int(datetime.combine(date.fromisoformat(day), datetime.min.time(), NEW_YORK).timestamp()) * 1000
             )
-            if first_ms <= midnight_ms <= last_ms and bars.volume[slot] > 0:
-                rows.append(day_bar(bars, slot) | {"t": midnight_ms, "n": int(bars.trades[slot])})
+            if first_ms <= midnight_ms <= last_ms and bars.open[slot] > 0 and self.ticker_on(slot, day) == ticker:
+                factor = float(model.splits.factors(day, model.day.day)[slot]) if adjusted else 1.0
+                rows.append(day_bar(bars, slot, factor) | {"t": midnight_ms, "n": int(bars.trades[slot])})
         return rows
 
     def _minutes(self, slot: int, multiplier: int, first_ms: int, last_ms: int) -> list[Json]:
         groups: dict[int, list[tuple[BarColumns, int]]] = {}
         for minute in self.model.bars.minutes:
             if first_ms <= minute.start_ms <= last_ms:
-                row = _row_of(minute, slot)
+                row = minute.row_of(slot)
                 if row is not None:
                     window_ms = 60_000 * multiplier
                     groups.setdefault(minute.start_ms // window_ms * window_ms, []).append((minute, row))
         return [minute_bar(group) | {"t": start_ms} for start_ms, group in groups.items()]
-
-
-def _row_of(minute: BarColumns, slot: int) -> int | None:
-    place = int(np.searchsorted(minute.slot, slot))
-    return place if place < len(minute.slot) and minute.slot[place] == slot else None
 
 
 def minute_bar(rows: list[tuple[BarColumns, int]]) -> Json:
@@ -220,22 +275,30 @@ def minute_bar(rows: list[tuple[BarColumns, int]]) -> Json:
         "h": max(float(bars.high[row]) for bars, row in rows),
         "l": min(float(bars.low[row]) for bars, row in rows),
         "c": float(rows[-1][0].close[rows[-1][1]]),
-        "v": float(volume),
+        "v": volume // SHARE,
+        "dv": decimal(volume),
         "vw": round(sum(float(bars.notional[row]) for bars, row in rows) / volume, 4),
         "t": rows[0][0].start_ms,
         "n": sum(int(bars.trades[row]) for bars, row in rows),
     }
 
 
+def last_minute(bars: BarColumns, row: int) -> Json:
+    """The `min` object of a snapshot."""
+    so_far = int(bars.day_volume[row])
+    return {"av": so_far // SHARE, "dav": decimal(so_far), **minute_bar([(bars, row)])}
+
+
 def _joined(days: list[Json]) -> Json:
-    volume = sum(day["v"] for day in days)
+    volume = sum(float(day["dv"]) for day in days)
     return {
         "o": days[0]["o"],
         "h": max(day["h"] for day in days),
         "l": min(day["l"] for day in days),
         "c": days[-1]["c"],
-        "v": volume,
-        "vw": round(sum(day["vw"] * day["v"] for day in days) / volume, 4),
+        "v": int(volume),
+        "dv": decimal(round(volume * SHARE)),
+        "vw": round(sum(day["vw"] * float(day["dv"]) for day in days) / volume, 4),
         "t": days[0]["t"],
         "n": sum(day["n"] for day in days),
     }

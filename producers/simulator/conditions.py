@@ -1,9 +1,15 @@
-"""The conditions of trades as `/v3/reference/conditions` lists them: which of a trade's figures count, and where.
+"""The conditions of trades: as `/v3/reference/conditions` lists them, and as the simulated prints bear them.
 
-Source: the vendor's glossary of conditions; several conditions of a trade are joined by "any no wins".
+Source: the vendor's glossary of conditions; several conditions of a trade are joined by "any no wins". The table
+is the simulator's own: with the platform's a mistake in that one would not show.
 """
 
+from enum import IntEnum
 from typing import Any, Final
+
+import numpy as np
+
+from producers.simulator.symbols import Flags
 
 #: Name, and whether it updates high and low, open and close, volume.
 _RULES: Final = {
@@ -39,6 +45,94 @@ _RULES: Final = {
     52: ("Contingent Trade", False, False, True),
     53: ("Qualified Contingent Trade (QCT)", False, False, True),
 }
+
+ODD_LOT: Final = 37
+FORM_T: Final = 12
+
+
+class Kind(IntEnum):
+    """What a print is; from `AVERAGE_PRICE` on its price is not that of the market's moment, or it is of an auction."""
+
+    ORDINARY = 0
+    SWEEP = 1
+    EXEMPT = 2
+    SWEEP_EXEMPT = 3
+    AVERAGE_PRICE = 4
+    CONTINGENT = 5
+    QUALIFIED_CONTINGENT = 6
+    CASH = 7
+    NEXT_DAY = 8
+    OUT_OF_SEQUENCE = 9
+    DERIVED = 10
+    PRIOR_REFERENCE = 11
+    BUNCHED_SOLD = 12
+    OPENING = 13
+    OFFICIAL_OPEN = 14
+    CLOSING = 15
+    OFFICIAL_CLOSE = 16
+    REOPENING = 17
+
+
+#: The conditions of each kind in the regular session; the numbers of `_RULES`, 41 is Trade Thru Exempt.
+_OF_KIND: Final = {
+    Kind.ORDINARY: (),
+    Kind.SWEEP: (14,),
+    Kind.EXEMPT: (41,),
+    Kind.SWEEP_EXEMPT: (14, 41),
+    Kind.AVERAGE_PRICE: (2,),
+    Kind.CONTINGENT: (52,),
+    Kind.QUALIFIED_CONTINGENT: (53,),
+    Kind.CASH: (7,),
+    Kind.NEXT_DAY: (20,),
+    Kind.OUT_OF_SEQUENCE: (33,),
+    Kind.DERIVED: (10,),
+    Kind.PRIOR_REFERENCE: (22,),
+    Kind.BUNCHED_SOLD: (5,),
+    Kind.OPENING: (25,),
+    Kind.OFFICIAL_OPEN: (16,),
+    Kind.CLOSING: (8,),
+    Kind.OFFICIAL_CLOSE: (15,),
+    Kind.REOPENING: (28,),
+}
+_AUCTIONS: Final = (Kind.OPENING, Kind.OFFICIAL_OPEN, Kind.CLOSING, Kind.OFFICIAL_CLOSE, Kind.REOPENING)
+
+#: Prices off the market by per cents; the others from `AVERAGE_PRICE` to `BUNCHED_SOLD` are the market's of earlier.
+OFF_MARKET: Final = (Kind.AVERAGE_PRICE, Kind.CONTINGENT, Kind.QUALIFIED_CONTINGENT, Kind.CASH, Kind.NEXT_DAY)
+
+
+def _of(kind: Kind, *, odd: bool, extended: bool) -> tuple[int, ...]:
+    own = _OF_KIND[kind]
+    if kind in _AUCTIONS:
+        return own
+    if extended:
+        own = (13,) if kind is Kind.OUT_OF_SEQUENCE else (*own, FORM_T)
+    return (*own, ODD_LOT) if odd else own
+
+
+#: The conditions of a print by its code: four times its kind, and one if it is an odd lot, and two outside of the
+#: regular session.
+CONDITIONS: Final = tuple(
+    _of(kind, odd=odd, extended=extended) for kind in Kind for extended in (False, True) for odd in (False, True)
+)
+
+
+def _allowed(figure: int, *, form_t: bool) -> Flags:
+    """By code: whether its conditions allow a figure; `form_t` says whether Form T counts as one of them."""
+    return np.array(
+        [
+            all(_RULES[each][figure] for each in held if each in _RULES and (form_t or each != FORM_T))
+            for held in CONDITIONS
+        ]
+    )
+
+
+#: By code: whether a print counts for volume; for high and low, for open and close of second and minute bars, which
+#: take Form T prints outside of the regular session; and of the day's bar, which does not.
+VOLUME: Final = _allowed(3, form_t=True)
+HIGH_LOW: Final = _allowed(1, form_t=False)
+OPEN_CLOSE: Final = _allowed(2, form_t=False)
+DAY_HIGH_LOW: Final = _allowed(1, form_t=True)
+DAY_OPEN_CLOSE: Final = _allowed(2, form_t=True)
 
 
 def conditions() -> list[dict[str, Any]]:

@@ -96,7 +96,8 @@ class Feed:
     def _next_day(self, now_ms: int) -> bool:
         """Whether the next day has begun."""
         day = self.model.day
-        begins_ms = self.model.calendar.trading_day(self.model.calendar.next_day(day.day)).begins_ms
+        calendar = self.model.calendar
+        begins_ms = self.model.begins_ms(calendar.trading_day(calendar.next_day(day.day)))
         if not self._skip_nights and now_ms < begins_ms - CLEARED_MS:
             return False
         self.model.next_day()

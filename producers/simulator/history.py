@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from app.market.calendar import TradingCalendar
+from producers.simulator.splits import Splits
 from producers.simulator.symbols import Floats, Universe
 
 #: 42 days of bars are what the platform asks for; calendar days, but sessions cost little.
@@ -41,6 +42,8 @@ class History:
             bars, close = _day_before(rng, universe, close, usual_volume)
             newest_first.append((day, bars))
         for name, bars in reversed(newest_first):
+            for column in (bars.open, bars.high, bars.low, bars.close, bars.volume, bars.vwap, bars.trades):
+                column[universe.is_new] = 0.0
             self.add(name, bars)
 
     def add(self, day: str, bars: Bars) -> None:
@@ -59,9 +62,12 @@ class History:
         """The bars of the day before the simulated one."""
         return self._bars[self.days[-1]]
 
-    def average_volume(self) -> Floats:
-        """Mean volume of the last 30 sessions, in shares."""
-        volumes: Floats = np.mean([self._bars[day].volume for day in self.days[-30:]], axis=0)
+    def average_volume(self, splits: Splits) -> Floats:
+        """Mean volume of the last 30 sessions, in shares of the newest of them."""
+        newest = self.days[-1]
+        volumes: Floats = np.mean(
+            [self._bars[day].volume * splits.factors(day, newest) for day in self.days[-30:]], axis=0
+        )
         return volumes.round()
 
 

@@ -40,6 +40,7 @@ _ALL: Final = frozenset(
         "grouped",
         "tickers",
         "ticker_details",
+        "ticker_events",
         "exchanges",
         "conditions",
         "splits",

@@ -6,7 +6,9 @@ from typing import Any, Final
 import numpy as np
 
 from producers.simulator.bars import BarColumns
-from producers.simulator.wire import FINRA, Trades
+from producers.simulator.conditions import CONDITIONS
+from producers.simulator.shares import SHARE, decimal
+from producers.simulator.wire import Trades
 
 Json = dict[str, Any]
 
@@ -41,21 +43,31 @@ class Recent:
                     rows.append(row)
         return rows
 
+    def bars_of(self, start_ms: int) -> BarColumns | None:
+        """The second bars of a second; None: it is not kept."""
+        if not self._seconds:
+            return None
+        place = len(self._seconds) - 1 - (self._seconds[-1][0] - start_ms) // 1000
+        if not 0 <= place < len(self._seconds) or self._seconds[place][0] != start_ms:
+            return None
+        return self._seconds[place][2]
+
     def bars(self, slot: int, first_ms: int, last_ms: int) -> list[Json]:
         """A symbol's second bars that begin in a range, oldest first, as aggregates have them."""
         rows: list[Json] = []
         for start_ms, _, bars in self._seconds:
             if not first_ms <= start_ms <= last_ms:
                 continue
-            place = int(np.searchsorted(bars.slot, slot))
-            if place < len(bars.slot) and bars.slot[place] == slot:
+            place = bars.row_of(slot)
+            if place is not None:
                 rows.append(
                     {
                         "o": float(bars.open[place]),
                         "h": float(bars.high[place]),
                         "l": float(bars.low[place]),
                         "c": float(bars.close[place]),
-                        "v": float(bars.volume[place]),
+                        "v": int(bars.volume[place]) // SHARE,
+                        "dv": decimal(int(bars.volume[place])),
                         "vw": round(float(bars.vwap[place]), 4),
                         "t": start_ms,
                         "n": int(bars.trades[place]),
@@ -64,22 +76,21 @@ class Recent:
         return rows
 
     def _trade(self, start_ms: int, trades: Trades, place: int) -> Json:
-        at_ns = (start_ms + int(trades.at[place])) * 1_000_000
-        size, exchange, sequence = int(trades.size[place]), int(trades.exchange[place]), int(trades.sequence[place])
+        at_ms = start_ms + int(trades.at[place])
+        size, facility = int(trades.size[place]), int(trades.facility[place])
         row: Json = {
-            "exchange": exchange,
-            "id": str(trades.first_id + place),
-            "participant_timestamp": at_ns,
+            "exchange": int(trades.exchange[place]),
+            "id": str(trades.id[place]),
+            "participant_timestamp": (at_ms - int(trades.late_ms[place])) * 1_000_000,
             "price": float(trades.price[place]),
-            "sequence_number": sequence,
-            "sip_timestamp": at_ns,
-            "size": size,
-            "decimal_size": f"{size}.0",
+            "sequence_number": int(trades.sequence[place]),
+            "sip_timestamp": at_ms * 1_000_000,
+            "size": size // SHARE,
+            "decimal_size": decimal(size),
             "tape": int(self._tape[trades.slot[place]]),
         }
-        conditions = trades.conditions(place)
-        if conditions:
-            row["conditions"] = conditions
-        if exchange == FINRA:
-            row |= {"trf_id": 201 + (sequence & 1), "trf_timestamp": at_ns}
+        if held := CONDITIONS[trades.code[place]]:
+            row["conditions"] = held
+        if facility:
+            row |= {"trf_id": facility, "trf_timestamp": at_ms * 1_000_000}
         return row

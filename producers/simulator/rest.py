@@ -41,6 +41,12 @@ TOO_MANY_CALLS: Final = (
 )
 
 
+#: How a query compares, by what follows the field's name.
+_COMPARISONS: Final[dict[str, Callable[[str, str], bool]]] = {
+    "": str.__eq__, ".gt": str.__gt__, ".gte": str.__ge__, ".lt": str.__lt__, ".lte": str.__le__,
+}  # fmt: skip
+
+
 class RestError(Exception):
     """An answer other than 200, with its body."""
 
@@ -59,6 +65,14 @@ def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
     if not text.isdigit() or not 1 <= int(text) <= most:
         raise _bad(f"expected a {name} from 1 to {most}, was {text!r}")
     return int(text)
+
+
+def _compares(tickers: tuple[str, ...], test: Callable[[str, str], bool], value: str, slot: int) -> bool:
+    return test(tickers[slot], value)
+
+
+def _otc(request: web.Request) -> bool:
+    return request.query.get("include_otc", "false") == "true"
 
 
 def _range_ms(text: str, *, last: bool) -> int:
@@ -84,7 +98,7 @@ class RestApi:
         self._calls_s: deque[float] = deque()
         self._universe, self._answers, self._clock = universe, answers, market_clock
         self._faults, self._api_key = faults, api_key
-        self._whole = WholeMarket(answers.model)
+        self._whole = WholeMarket(answers)
         self._sorted_slots = sorted(range(len(universe)), key=universe.tickers.__getitem__)
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
@@ -105,6 +119,7 @@ class RestApi:
             "trades": ("/v3/trades/{ticker}", self._trades),
             "conditions": ("/v3/reference/conditions", self._conditions),
             "ticker_details": ("/v3/reference/tickers/{ticker}", self._details),
+            "ticker_events": ("/vX/reference/tickers/{ticker}/events", self._events),
             "exchanges": ("/v3/reference/exchanges", self._exchanges),
             "ratios": ("/stocks/financials/v1/ratios", partial(self._rows, self._answers.ratios, _RATIO_LIMIT)),
             "floats": ("/stocks/vX/float", partial(self._rows, self._answers.floats, _FLOAT_LIMIT)),
@@ -178,7 +193,7 @@ class RestApi:
 
     def _snapshots(self, request: web.Request) -> Json:
         wanted = request.query.get("tickers")
-        rows = self._whole.snapshots(self._clock.now_ms(), wanted.split(",") if wanted else None)
+        rows = self._whole.snapshots(self._clock.now_ms(), wanted.split(",") if wanted else None, otc=_otc(request))
         return {"status": "OK", "count": len(rows), "tickers": rows}
 
     def _grouped(self, request: web.Request) -> Json:
@@ -186,8 +201,9 @@ class RestApi:
         _range_ms(day, last=False)
         if not self._rights.today and day == self._answers.model.day.day and not self._closed:
             raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_THIS_TIME})
-        rows = self._whole.grouped(day)
-        found: Json = {"adjusted": request.query.get("adjusted", "true") == "true", "status": "OK"}
+        adjusted = request.query.get("adjusted", "true") == "true"
+        rows = self._whole.grouped(day, adjusted=adjusted, otc=_otc(request))
+        found: Json = {"adjusted": adjusted, "status": "OK"}
         found |= {"queryCount": len(rows), "resultsCount": len(rows), "count": len(rows)}
         return found | ({"results": rows} if rows else {})
 
@@ -196,7 +212,23 @@ class RestApi:
         return self._clock.now_ms() >= self._answers.model.day.closes_ms
 
     def _splits(self, request: web.Request) -> Json:
-        return self._page(request, self._answers.splits(), _SPLIT_LIMIT)
+        """Splits by `ticker`, `execution_date` and its `.gte`, `.gt`, `.lte`, `.lt`."""
+        query = request.query
+        tickers = query.get("ticker", query.get("ticker.any_of", ""))
+        bounds = [
+            (compares, query[f"execution_date{name}"])
+            for name, compares in _COMPARISONS.items()
+            if query.get(f"execution_date{name}")
+        ]
+
+        def wanted(ticker: str, day: str) -> bool:
+            named = not tickers or ticker in tickers.split(",")
+            return named and all(compares(day, bound) for compares, bound in bounds)
+
+        return self._page(request, self._answers.splits(wanted), _SPLIT_LIMIT)
+
+    def _events(self, request: web.Request) -> Json:
+        return {"status": "OK", "results": self._answers.events(self._slot(request.match_info["ticker"]))}
 
     def _exchanges(self, _: web.Request) -> Json:
         rows = self._whole.exchanges()
@@ -232,18 +264,18 @@ class RestApi:
 
     def _aggregates(self, request: web.Request) -> Json:
         path = request.match_info
-        slot = self._universe.slot.get(path["ticker"])
-        body: Json = {"ticker": path["ticker"], "adjusted": request.query.get("adjusted", "true") == "true"}
+        adjusted = request.query.get("adjusted", "true") == "true"
+        body: Json = {"ticker": path["ticker"], "adjusted": adjusted}
         multiplier = _whole({**path}, "multiplier", 1, 10_000)
         first_ms, last_ms = _range_ms(path["first"], last=False), _range_ms(path["last"], last=True)
         if path["timespan"] == "second" and not self._rights.second_bars:
             raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_THIS_TIME})
-        rows: list[Json] = []
-        if slot is not None:
-            try:
-                rows = self._answers.aggregates(slot, path["timespan"], multiplier, first_ms, last_ms)
-            except ValueError as error:
-                raise _bad(str(error)) from None
+        try:
+            rows = self._answers.aggregates(
+                path["ticker"], path["timespan"], multiplier, first_ms, last_ms, adjusted=adjusted
+            )
+        except ValueError as error:
+            raise _bad(str(error)) from None
         if request.query.get("sort", "asc") == "desc":
             rows.reverse()
         page = self._page(request, rows, _AGGREGATE_LIMIT)
@@ -260,21 +292,18 @@ class RestApi:
 
     def _tickers(self, request: web.Request) -> Json:
         query, universe = request.query, self._universe
-        keep: list[Callable[[int], bool]] = []
-        compare: dict[str, Callable[[str, str], bool]] = {
-            "ticker": str.__eq__, "ticker.gt": str.__gt__, "ticker.gte": str.__ge__, "ticker.lt": str.__lt__,
-            "ticker.lte": str.__le__,
-        }  # fmt: skip
-        for name, compares in compare.items():
-            if query.get(name):
-                keep.append(lambda slot, test=compares, value=query[name]: test(universe.tickers[slot], value))  # type: ignore[misc] # mypy infers no defaults of lambdas
+        otc = query.get("market", "stocks") == "otc"
+        keep: list[Callable[[int], bool]] = [lambda slot: bool(universe.otc[slot]) is otc]
+        for name, compares in _COMPARISONS.items():
+            if query.get(f"ticker{name}"):
+                keep.append(partial(_compares, universe.tickers, compares, query[f"ticker{name}"]))
         for name, column in (("type", universe.kinds), ("exchange", universe.markets)):
             if query.get(name):
                 keep.append(lambda slot, values=column, value=query[name]: values[slot] == value)  # type: ignore[misc] # as above
         if query.get("search"):
             text = query["search"].lower()
             keep.append(lambda slot: text in universe.tickers[slot].lower() or text in universe.names[slot].lower())
-        nothing = query.get("market", "stocks") != "stocks" or query.get("active", "true") != "true"
+        nothing = query.get("market", "stocks") not in ("stocks", "otc") or query.get("active", "true") != "true"
         slots = [] if nothing else [slot for slot in self._sorted_slots if all(test(slot) for test in keep)]
         if query.get("order") == "desc":
             slots.reverse()

@@ -23,7 +23,7 @@ from producers.simulator.control import Control
 from producers.simulator.faults import Faults
 from producers.simulator.feed import Feed
 from producers.simulator.kept_time import KEEP_EVERY_S, KeptTime, start_after
-from producers.simulator.market import MarketModel
+from producers.simulator.market import OVERNIGHT_MS, MarketModel, World
 from producers.simulator.plans import DELAY_MS, RIGHTS
 from producers.simulator.rest import RestApi
 
@@ -94,6 +94,7 @@ class Simulator:
         max_connections: int = 1,
         skip_nights: bool = True,
         plan: Plan = Plan.ADVANCED,
+        world: World = World(),  # noqa: B008 - it cannot change
         operations: Operations | None = None,
     ) -> None:
         calendar = clock.trading_calendar()
@@ -101,8 +102,13 @@ class Simulator:
         self.rights = RIGHTS[plan]
         delay_ms = 0 if self.rights.real_time else DELAY_MS
         # Before 04:15 ET there is nothing that a late feed could send.
-        first_ms = max(start_ms - delay_ms, calendar.trading_day(calendar.day_of(start_ms)).begins_ms)
-        self.model = MarketModel(calendar, symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=first_ms)
+        early_ms = OVERNIGHT_MS if world.overnight else 0
+        first_ms = max(
+            start_ms - delay_ms, calendar.trading_day(calendar.day_of(start_ms + early_ms)).begins_ms - early_ms
+        )
+        self.model = MarketModel(
+            calendar, symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=first_ms, world=world
+        )
         self._start_ms = start_ms
         self.clock = VirtualClock(start_ms, speed)
         self.faults = Faults()
@@ -252,6 +258,7 @@ async def serve(settings: Settings) -> None:
         operations=Operations(settings, "simulator"),
         host=settings.simulator_host,
         plan=settings.simulator_plan,
+        world=World(settings.simulator_late_bars, settings.simulator_test_symbols, settings.simulator_overnight),
         skip_nights=not _has_nights(settings),
     )
     async with simulator:

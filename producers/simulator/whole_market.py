@@ -7,9 +7,8 @@ from typing import Final
 import numpy as np
 
 from app.market.calendar import NEW_YORK
-from producers.simulator.answers import Json, day_bar, minute_bar
+from producers.simulator.answers import Answers, Json, day_bar, last_minute
 from producers.simulator.bars import BarColumns
-from producers.simulator.market import MarketModel
 
 #: Ids and names of `/v3/reference/exchanges`: https://massive.com/docs/rest/stocks/market-operations/exchanges.
 _EXCHANGES: Final = (
@@ -30,11 +29,14 @@ _CLOSE: Final = time(16)
 class WholeMarket:
     """All symbols in one answer, from the same model that the feed sends."""
 
-    def __init__(self, model: MarketModel) -> None:
-        self._model = model
+    def __init__(self, answers: Answers) -> None:
+        self._answers, self._model = answers, answers.model
 
-    def snapshots(self, now_ms: int, tickers: Iterable[str] | None = None) -> list[Json]:
-        """The snapshots of all symbols, or of those named; as many bytes as the vendor's, in one answer."""
+    def snapshots(self, now_ms: int, tickers: Iterable[str] | None = None, *, otc: bool = False) -> list[Json]:
+        """The snapshots of all symbols, or of those named; as many bytes as the vendor's, in one answer.
+
+        Securities over the counter are among them only where they are asked for.
+        """
         model = self._model
         universe, today, previous = model.universe, model.bars.as_bars(), model.history.last
         slots = (
@@ -42,24 +44,18 @@ class WholeMarket:
             if tickers is None
             else [universe.slot[name] for name in tickers if name in universe.slot]
         )
-        change = np.where(today.volume > 0, today.close - previous.close, 0.0)
-        percent = np.divide(change, previous.close, out=np.zeros_like(change), where=previous.close > 0) * 100
         minutes = self._last_minutes()
         return [
-            {
-                "ticker": universe.tickers[slot],
-                "todaysChange": round(float(change[slot]), 4),
-                "todaysChangePerc": round(float(percent[slot]), 4),
-                "updated": now_ms * 1_000_000 if today.volume[slot] else 0,
-                "day": day_bar(today, slot),
-                "prevDay": day_bar(previous, slot),
-                "min": minutes.get(slot) or {"av": 0, "o": 0, "h": 0, "l": 0, "c": 0, "v": 0, "vw": 0, "n": 0, "t": 0},
-            }
+            self._answers.snapshot_of(slot, now_ms, today, previous, minutes.get(slot))
             for slot in slots
+            if otc or not universe.otc[slot]
         ]
 
-    def grouped(self, day: str) -> list[Json]:
-        """The bars of all symbols of a day, in the vendor's order (none). A day that is not kept has none."""
+    def grouped(self, day: str, *, adjusted: bool, otc: bool = False) -> list[Json]:
+        """The bars of all symbols of a day, in the vendor's order (none), each under its ticker of the day.
+
+        With `adjusted` they are in shares of the present day. A day that is not kept has none.
+        """
         model = self._model
         if day == model.day.day:
             bars = model.bars.as_bars()
@@ -68,10 +64,16 @@ class WholeMarket:
         else:
             return []
         end_ms = int(datetime.combine(date.fromisoformat(day), _CLOSE, NEW_YORK).timestamp()) * 1000
+        factors = model.splits.factors(day, model.day.day).tolist() if adjusted else [1.0] * len(model.universe)
         return [
-            {"T": ticker, **day_bar(bars, slot), "n": int(bars.trades[slot]), "t": end_ms}
-            for slot, ticker in enumerate(model.universe.tickers)
-            if bars.volume[slot] > 0
+            {
+                "T": self._answers.ticker_on(slot, day),
+                **day_bar(bars, slot, factors[slot]),
+                "n": int(bars.trades[slot]),
+                "t": end_ms,
+            }
+            for slot in np.flatnonzero(bars.open > 0).tolist()
+            if otc or not model.universe.otc[slot]
         ]
 
     @staticmethod
@@ -91,7 +93,4 @@ class WholeMarket:
                 found.setdefault(slot, (minute, row))
             if len(found) == len(self._model.universe):
                 break
-        return {
-            slot: {"av": int(minute.day_volume[row]), **minute_bar([(minute, row)])}
-            for slot, (minute, row) in found.items()
-        }
+        return {slot: last_minute(minute, row) for slot, (minute, row) in found.items()}
