@@ -96,6 +96,8 @@ class DayBars:
         self.notional[slots] += notional
         self.trades[slots] += trades
         self._add_to_day(slots, ordered, first, codes)
+        opening = code // 4 == conditions.Kind.OPENING
+        self.official_open[slot[opening]] = price[opening]
         priced = opened > 0
         self.last[slots[priced]] = closed[priced]
         columns = self._columns(start_ms, start_ms + 1000, slots, opened, high, low, closed, volume, notional, trades)

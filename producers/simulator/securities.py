@@ -36,7 +36,6 @@ TEST_SYMBOLS: Final = (
 _FIXED: Final = (
     Row("BApA", "XNYS", 61.0, "The Boeing Company Depositary Shares, Series A", "PFD"),
     Row("KIMpL", "XNYS", 21.5, "Kimco Realty Corporation Depositary Shares, Series L", "PFD"),
-    Row("OTCM", "OTC", 51.0, "OTC Markets Group Inc."),
 )
 
 
