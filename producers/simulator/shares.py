@@ -21,4 +21,7 @@ _KNOWN: Final = {number * SHARE: f"{number}.0" for number in range(1, 2001)}
 def decimals(sizes: Ints) -> list[str]:
     """As `decimal`, of each."""
     known = _KNOWN.get
-    return [known(size) or decimal(size) for size in sizes.tolist()]
+    return [
+        known(size) or (f"{text[:-6]}.{text[-6:]}" if size % SHARE and (text := str(size))[6:] else decimal(size))
+        for size in sizes.tolist()
+    ]
