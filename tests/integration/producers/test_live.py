@@ -41,7 +41,8 @@ async def test_each_event_sent_is_in_its_topic_once_and_in_order(broker_url: str
         if event["ev"] in ("T", "Q"):
             sequences[event["ev"], record.key].append(event["q"])
     assert all(len(found) == 1 for found in places.values())
-    assert all(found == sorted(set(found)) for found in sequences.values())
+    # Numbers of prints are equal now and then, as at the vendor.
+    assert all(found == sorted(found) for found in sequences.values())
 
 
 @pytest.mark.verify

@@ -60,7 +60,7 @@ async def test_the_sdk_makes_its_models_of_every_event() -> None:
     assert bar.accumulated_volume >= bar.volume > 0
     assert bar.end_timestamp - bar.start_timestamp == 1000
     assert trade.price > 0
-    assert trade.size > 0
+    assert float(trade.fractional_shares) > 0
     assert isinstance(trade.id, str)
     assert quote.ask_price > quote.bid_price > 0
     assert quote.ask_size > 0
