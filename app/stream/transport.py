@@ -270,6 +270,10 @@ class Consumer(driver.Consumer):
         if offset is not None:
             await self.seek(tp, offset)
             self.ledger.resume(tp, offset)
+            # Faust passes over acknowledgements of what is before the committed offset: a first batch that ends there
+            # would stay open for ever, and with it all commits of the partition.
+            if (self._committed_offset.get(tp) or 0) > offset:
+                self._committed_offset[tp] = offset
 
     def _resume_at(self, tp: TP) -> int | None:
         """The least offset that the tables fed by this partition have covered; None: as committed."""

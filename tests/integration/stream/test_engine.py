@@ -106,13 +106,14 @@ async def commits_to_the_end(tape: Tape) -> None:
         await eventually(committed, timeout_s=20)
 
 
-async def commit(tape: Tape, offset: int) -> None:
-    """Set the committed offset of each partition, as soon as the group has no member left."""
+async def commit(tape: Tape, offset: int | None = None) -> None:
+    """Set the committed offset of each partition (None: its end), as soon as the group has no member left."""
     async with member(tape) as (consumer, parts):
+        offsets = dict.fromkeys(parts, offset) if offset is not None else await consumer.end_offsets(parts)
 
         async def done() -> bool:
             try:
-                await consumer.commit(dict.fromkeys(parts, offset))
+                await consumer.commit(offsets)
             except CommitFailedError:
                 return False
             return True
@@ -141,6 +142,28 @@ async def test_what_another_worker_counted_and_did_not_commit_is_committed(tape:
     await commits_to_the_end(tape)
 
     assert await tape.table() == tape.expected
+
+
+async def test_what_was_committed_and_is_in_no_table_holds_no_commit_up(
+    tape: Tape, workers: Workers, send: Send
+) -> None:
+    """A worker resumes where the tables' state ends, before the committed offset; what it reads there changes no row."""
+    await tape.produce(500)
+    workers.start()
+    await commits_to_the_end(tape)
+    workers.stop()
+    for partition in range(PARTITIONS):
+        await send("never counted", b"delete", partition)
+    await commit(tape)
+    workers.start()
+
+    async def counted() -> bool:
+        return await tape.table() == tape.expected
+
+    await eventually(lambda: "partition_taken_over" in workers.log(), timeout_s=30)
+    await tape.produce(500)
+    await eventually(counted, timeout_s=30)
+    await commits_to_the_end(tape)
 
 
 @pytest.mark.verify
