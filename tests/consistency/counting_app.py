@@ -4,9 +4,9 @@
 
 reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
 the order-sensitive digest of them in the table `NAME.counts`. A value that is no number
-cannot be folded; "huge" makes a row that fits no record batch, "delete" deletes the row, and at
-"stall" the agent waits for ever. At "pass over until FILE" it passes the whole batch over, as a fault of
-the engine would, and makes the file.
+cannot be folded; "huge" makes a row that fits no record batch, "delete" deletes the row,
+"skip" changes nothing, and at "stall" the agent waits for ever. At "pass over until FILE" it passes the
+whole batch over, as a fault of the engine would, and makes the file.
 """
 
 import asyncio
@@ -50,6 +50,8 @@ def fold(view: PartitionView[Count], batch: RecordBatch) -> None:
         name = (key or b"").decode()
         if value == b"huge":
             view[name] = Count(1, 0, 0, "x" * MAX_FLUSH_BYTES)
+        elif value == b"skip":
+            continue
         elif value == b"delete":
             del view[name]
         else:

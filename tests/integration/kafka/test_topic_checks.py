@@ -16,6 +16,7 @@ from app.kafka.backup import Installed, delete, repartition
 from app.kafka.topics import TopicSpec
 from app.settings import Settings
 from tests.consistency.harness import read_all
+from tests.eventually import eventually
 from tests.integration.agents.workers import own_broker
 
 pytestmark = pytest.mark.timeout(120)
@@ -50,10 +51,18 @@ async def test_a_table_that_the_broker_would_compact_too_soon_or_not_let_be_writ
     await check_topics(broker_url, [spec], 2)
     declared = {name.replace(".", "_"): value for name, value in spec.config().items()}
     await alter(broker_url, spec.name, **declared | config)
-    with pytest.raises(TopicMismatch) as caught:
-        await check_topics(broker_url, [spec], 2)
-    assert said in str(caught.value)
-    assert f"kafka-configs --alter --entity-type topics --entity-name {spec.name}" in str(caught.value)
+
+    async def refusal() -> str:
+        try:
+            await check_topics(broker_url, [spec], 2)
+        except TopicMismatch as error:
+            return str(error)
+        return ""
+
+    # A broker tells of an altered setting a moment later.
+    found = await eventually(refusal, timeout_s=20)
+    assert said in found
+    assert f"kafka-configs --alter --entity-type topics --entity-name {spec.name}" in found
 
 
 async def test_fewer_replicas_in_sync_than_the_setting_asks_for_are_named(broker_url: str, unique: str) -> None:
