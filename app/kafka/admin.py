@@ -15,6 +15,7 @@ from aiokafka.errors import (
     KafkaError,
     NotCoordinatorForGroupError,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 
@@ -255,11 +256,18 @@ async def _coordinated(ask: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Mapping[str, str]]:
-    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    deadline_s = clock.monotonic_s() + KNOWN_WITHIN_S
+    while True:
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+        resources = [resource for answer in answers for resource in answer.resources]
+        # A topic that was just made is not known to every broker yet, nor to one of them for every question.
+        unknown = any(code == UnknownTopicOrPartitionError.errno for code, *_ in resources)
+        if not unknown or clock.monotonic_s() > deadline_s:
+            break
+        await asyncio.sleep(0.2)
     found: dict[str, Mapping[str, str]] = {}
-    for answer in answers:
-        for code, message, _, name, entries in answer.resources:
-            if code:
-                raise StartupError(f"topic {name} could not be described: {for_code(code).__name__} {message or ''}")
-            found[name] = {entry[0]: entry[1] for entry in entries}
+    for code, message, _, name, entries in resources:
+        if code:
+            raise StartupError(f"topic {name} could not be described: {for_code(code).__name__} {message or ''}")
+        found[name] = {entry[0]: entry[1] for entry in entries}
     return found

@@ -1,8 +1,7 @@
 """A consumer for the time of a context, closed whatever state Kafka is in."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,17 +36,22 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
     """Close a consumer; only a cancellation of the caller itself comes out of it.
 
     With fetches under way to a broker that is away, aiokafka's own `stop` raises the `CancelledError` of a task that
-    it has cancelled itself, which ends whoever awaits it, and leaves the connections open.
+    it has cancelled itself, which ends whoever awaits it, and leaves the connections open. So does the end of its
+    connections, after a stop that was given up.
     """
     try:
+        await _closed(consumer.stop())
+    finally:
+        await _closed(consumer._client.close())
+
+
+async def _closed(closing: Awaitable[None]) -> None:
+    try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await consumer.stop()
+            await closing
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
     except (KafkaError, OSError, TimeoutError) as error:
         log.info("consumer_not_closed_in_order", error=repr(error))
-    finally:
-        with contextlib.suppress(KafkaError, OSError):
-            await consumer._client.close()

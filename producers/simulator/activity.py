@@ -22,9 +22,9 @@ class DayShape:
     """
 
     def __init__(self, day: TradingDay, begins_ms: int | None = None) -> None:
-        begins_ms = day.begins_ms if begins_ms is None else begins_ms
+        begins_ms = day.pre_market_ms if begins_ms is None else begins_ms
         self.seconds = (day.after_hours_end_ms - begins_ms) // 1000
-        early, opens, closes = ((at - begins_ms) // 1000 for at in (day.begins_ms, day.opens_ms, day.closes_ms))
+        early, opens, closes = ((at - begins_ms) // 1000 for at in (day.pre_market_ms, day.opens_ms, day.closes_ms))
         second = np.arange(self.seconds, dtype=np.float64)
         rate = np.full(self.seconds, OVERNIGHT)
         towards_open = (second[early:opens] - early) / (opens - early)

@@ -43,5 +43,5 @@ def start_after(calendar: TradingCalendar, kept_ms: int, *, nights: bool = False
     """
     day = calendar.trading_day(calendar.day_of(kept_ms))
     if kept_ms >= day.after_hours_end_ms and not nights:
-        kept_ms = calendar.trading_day(calendar.next_day(day.day)).begins_ms
+        kept_ms = calendar.trading_day(calendar.next_day(day.day)).pre_market_ms
     return datetime.fromtimestamp(kept_ms / 1000, NEW_YORK).replace(tzinfo=None).isoformat(timespec="seconds")

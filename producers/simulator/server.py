@@ -104,7 +104,7 @@ class Simulator:
         # Before 04:15 ET there is nothing that a late feed could send.
         early_ms = OVERNIGHT_MS if world.overnight else 0
         first_ms = max(
-            start_ms - delay_ms, calendar.trading_day(calendar.day_of(start_ms + early_ms)).begins_ms - early_ms
+            start_ms - delay_ms, calendar.trading_day(calendar.day_of(start_ms + early_ms)).pre_market_ms - early_ms
         )
         self.model = MarketModel(
             calendar, symbols=symbols, seed=seed, events_per_s=events_per_s, start_ms=first_ms, world=world

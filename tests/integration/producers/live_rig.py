@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -167,3 +168,18 @@ async def live_rig(
                 with contextlib.suppress(Exception):
                     await rig.running
                 await consumer.stop()
+
+
+def in_order_and_once(records: Iterable[Any]) -> bool:
+    """Whether the numbers of each symbol's prints and quotes rise in its records, and none stands twice.
+
+    Numbers of prints are equal now and then: one is what exchange, facility, id and number say.
+    """
+    sequences: dict[tuple[str, bytes], list[int]] = defaultdict(list)
+    seen: list[tuple[Any, ...]] = []
+    for record in records:
+        event = json.loads(record.value)
+        if event.get("ev") in ("T", "Q"):
+            sequences[event["ev"], record.key].append(event["q"])
+            seen.append((event["ev"], record.key, event["q"], event.get("i"), event.get("x"), event.get("trfi")))
+    return bool(seen) and len(seen) == len(set(seen)) and all(found == sorted(found) for found in sequences.values())

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from producers.routing import Routed
 from tests.conftest import free_port
 from tests.consistency.harness import read_all
 from tests.eventually import eventually
-from tests.integration.producers.live_rig import PARTITIONS, live_rig, sent_events
+from tests.integration.producers.live_rig import PARTITIONS, in_order_and_once, live_rig, sent_events
 
 
 @pytest.fixture
@@ -83,12 +82,7 @@ async def test_a_killed_broker_that_comes_back_has_each_event_once_in_order(own_
 
         records = await rig.records()
         assert len(records) == rig.simulator.feed.sent.total()
-        sequences: dict[tuple[str, bytes], list[int]] = defaultdict(list)
-        for found in records:
-            event = json.loads(found.value)
-            if event["ev"] in ("T", "Q"):
-                sequences[event["ev"], found.key].append(event["q"])
-        assert all(found == sorted(set(found)) for found in sequences.values())
+        assert in_order_and_once(records)
 
 
 async def test_many_batches_of_one_partition_keep_their_order(broker_url: str, unique: str) -> None:

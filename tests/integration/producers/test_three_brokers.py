@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from app.market.trade_tape import TapePartition, WindowTrade
 from tests.consistency.harness import read_all
 from tests.eventually import eventually
 from tests.integration.agents.workers import Workers, chunks_of, raw_table, table
-from tests.integration.producers.live_rig import PARTITIONS, Rig, live_rig, sent_events
+from tests.integration.producers.live_rig import PARTITIONS, Rig, in_order_and_once, live_rig, sent_events
 from tests.kafka_cluster import NODES, KafkaCluster, kafka_cluster, settled
 from tests.tape_trades import trades_of, trades_of_chunks
 
@@ -169,13 +168,7 @@ async def _events_are_there_once(rig: Rig) -> None:
     written = await rig.written()
     counts = {name: written[name] for name in rig.events_sent()}
     assert counts == dict(rig.events_sent())
-    sequences: dict[tuple[str, bytes], list[int]] = defaultdict(list)
-    for record in await rig.records():
-        event = json.loads(record.value)
-        if event.get("ev") in ("T", "Q"):
-            sequences[event["ev"], record.key].append(event["q"])
-    assert sequences
-    assert all(found == sorted(set(found)) for found in sequences.values())
+    assert in_order_and_once(await rig.records())
 
 
 async def _tables_are_exact(bootstrap: str, say: Callable[[str], None]) -> None:
