@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -59,6 +60,20 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
         broker.wait_ready()
         yield broker
     finally:
+        broker.stop()
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
+    """A broker that the test may take away or pause."""
+    broker = LocalKafka(tmp_path / "kafka", free_port(), free_port())
+    broker.start()
+    try:
+        broker.wait_ready()
+        yield broker
+    finally:
+        if broker.process.pid is not None:
+            os.kill(broker.process.pid, signal.SIGCONT)
         broker.stop()
 
 

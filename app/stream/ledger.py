@@ -50,10 +50,6 @@ class Ledger:
         """The offset up to which everything is processed, None where nothing is known."""
         return self._committable.get(tp)
 
-    def pending(self, tp: TP) -> int:
-        """How many stretches were delivered and are not processed."""
-        return sum(not stretch.done for stretch in self._delivered.get(tp, ()))
-
     def resume(self, tp: TP, offset: int) -> None:
         """Note that everything before `offset` is processed: a partition is read from there.
 

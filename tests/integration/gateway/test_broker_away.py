@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from aiokafka.errors import KafkaError
 from app.kafka.admin import ensure_topics
 from app.kafka.topics import ALL_TOPICS
 from app.local.kafka import LocalKafka
-from tests.conftest import free_port
 from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess, Tables
 
@@ -23,20 +22,6 @@ from tests.gateway_stack import GatewayProcess, Tables
 NOTICED_S = 15.0
 #: From the broker's first answer to the gateway's reading: pauses between two tries, and the tables' own answers.
 BACK_S = 10.0
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
-    """A broker that the test may take away."""
-    broker = LocalKafka(tmp_path / "kafka", free_port(), free_port())
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker
-    finally:
-        if broker.process.pid is not None:
-            os.kill(broker.process.pid, signal.SIGCONT)
-        broker.stop()
 
 
 @pytest.fixture

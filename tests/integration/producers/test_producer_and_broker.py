@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,20 +19,6 @@ from tests.conftest import free_port
 from tests.consistency.harness import read_all
 from tests.eventually import eventually
 from tests.integration.producers.live_rig import PARTITIONS, in_order_and_once, live_rig, sent_events
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
-    """A broker that the test may hurt."""
-    broker = LocalKafka(tmp_path / "kafka", free_port(), free_port())
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker
-    finally:
-        if broker.process.pid is not None:
-            os.kill(broker.process.pid, signal.SIGCONT)
-        broker.stop()
 
 
 @pytest.mark.verify

@@ -4,13 +4,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from app.local.kafka import LocalKafka
-from tests.conftest import free_port
 from tests.consistency.harness import Tape, Workers
 from tests.eventually import eventually
 
@@ -20,20 +19,6 @@ REQUEST_S = 4
 
 #: A broker that is back answers within this time on a machine with another load; quiet it is about a second.
 BACK_S = 20.0
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
-    """A broker that the test may take away."""
-    broker = LocalKafka(tmp_path / "kafka", free_port(), free_port())
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker
-    finally:
-        if broker.process.pid is not None:
-            os.kill(broker.process.pid, signal.SIGCONT)
-        broker.stop()
 
 
 @pytest.mark.timeout(180)
