@@ -18,13 +18,13 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 
 from app import clock
 from app.errors import StalledError, StartupError
 from app.kafka.access import COMPRESSION, Brokers, KafkaAccess
+from app.kafka.clients import new_producer
 from app.kafka.topics import MAX_MESSAGE_BYTES, RECEIVED_NS_HEADER
 from app.observability import meters, metrics, tracing
 from app.stream.producing import repeat_until_answered, stop_producer
@@ -78,8 +78,8 @@ class Publisher:
         await stop_producer(self._producer)
 
     async def _start(self) -> Any:
-        producer = AIOKafkaProducer(
-            **self._access.options("producer"), acks="all" if self._acks == "all" else int(self._acks),
+        producer = new_producer(
+            self._access, "producer", acks="all" if self._acks == "all" else int(self._acks),
             # Kafka allows it with acks=all only; without it a retry can double or reorder events.
             enable_idempotence=self._acks == "all", compression_type=COMPRESSION,
             max_batch_size=BATCH_BYTES, max_request_size=MAX_MESSAGE_BYTES,

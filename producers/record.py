@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 import zstandard
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from app import clock
 from app.errors import StalledError, StartupError
 from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.clients import new_admin
 from app.kafka.consuming import consuming
 from app.kafka.topics import PREFIX, RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
 
@@ -58,7 +58,7 @@ async def record(
 
 
 async def _partitions(brokers: Brokers, names: list[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(**KafkaAccess.of(brokers).options("record"))
+    admin = new_admin(brokers, "record")
     try:
         await admin.start()
         found = {topic["topic"]: topic for topic in await admin.describe_topics(names)}

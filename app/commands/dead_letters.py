@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +18,7 @@ from rich.text import Text
 from app.errors import TapereaderError
 from app.kafka import topics
 from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.clients import new_producer
 from app.kafka.consuming import consuming
 from app.observability.printable import printable
 from app.settings import Settings
@@ -68,7 +68,7 @@ async def replay_letters(brokers: Brokers, wanted: Callable[[DeadLetter], bool])
     What was not delivered to the tables before is then folded like any other record.
     """
     replayed, empty = 0, 0
-    producer = AIOKafkaProducer(**KafkaAccess.of(brokers).options("dead-letters"), enable_idempotence=True, acks="all")
+    producer = new_producer(brokers, "dead-letters", enable_idempotence=True, acks="all")
     await producer.start()
     try:
         async for key, letter in read_letters(brokers):

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 from app import clock
 from app.errors import StartupError, TopicMismatch
 from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.clients import new_admin
 from app.kafka.topics import TopicSpec
 from app.settings import Settings
 
@@ -131,7 +132,7 @@ async def _reachable(bootstrap_servers: str) -> bool:
 @asynccontextmanager
 async def admin_client(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client that is connected. Raises `KafkaConnectionError`."""
-    admin = AIOKafkaAdminClient(**KafkaAccess.of(brokers).options("admin"))
+    admin = new_admin(brokers, "admin")
     try:
         await admin.start()
         yield admin

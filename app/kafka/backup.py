@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import zstandard
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
 from app import clock
@@ -25,6 +25,7 @@ from app.errors import StartupError, TapereaderError
 from app.kafka import topics
 from app.kafka.access import COMPRESSION, KafkaAccess
 from app.kafka.admin import admin_client, committed_offsets, described, running_workers
+from app.kafka.clients import new_producer
 from app.kafka.consuming import consuming
 from app.kafka.declared import ensure_declared
 from app.kafka.owner import check_owner
@@ -110,9 +111,9 @@ async def restore(
             "delete the topics, or use another Kafka"
         )
     counts = dict.fromkeys(kept, 0)
-    access = KafkaAccess.of(settings)
-    producer = AIOKafkaProducer(
-        **access.options("restore"),
+    producer = new_producer(
+        KafkaAccess.of(settings),
+        "restore",
         enable_idempotence=True,
         compression_type=COMPRESSION,
         max_request_size=MAX_MESSAGE_BYTES,

@@ -9,7 +9,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from app.kafka.access import Brokers, KafkaAccess
+from app.kafka.access import Brokers
+from app.kafka.clients import new_consumer
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +24,7 @@ async def consuming(brokers: Brokers, role: str, *topics: str, **options: Any) -
 
     Raises `KafkaError`: no broker answers.
     """
-    access = KafkaAccess.of(brokers)
-    consumer = AIOKafkaConsumer(*topics, **access.options(role), enable_auto_commit=False, **options)
+    consumer = new_consumer(brokers, role, *topics, **options)
     try:
         await consumer.start()
         yield consumer

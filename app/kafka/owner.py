@@ -7,12 +7,13 @@ The claims stand in a topic of one partition, so that of two made at the same ti
 from collections.abc import Iterable
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from app import clock
 from app.errors import StartupError, TapereaderError, TopicsTaken
 from app.kafka.access import KafkaAccess
 from app.kafka.admin import admin_client, running_workers
+from app.kafka.clients import new_producer
 from app.kafka.consuming import consuming
 from app.kafka.topics import OWNER, PREFIX
 from app.settings import Settings
@@ -97,7 +98,7 @@ async def _owner(access: KafkaAccess) -> str | None:
 
 
 async def _write(access: KafkaAccess, claim: Claim) -> None:
-    producer = AIOKafkaProducer(**access.options("owner"), enable_idempotence=True)
+    producer = new_producer(access, "owner", enable_idempotence=True)
     await producer.start()
     try:
         await producer.send_and_wait(OWNER.name, msgspec.json.encode(claim), partition=0)

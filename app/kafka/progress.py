@@ -14,6 +14,7 @@ from aiokafka.errors import (
 
 from app import clock
 from app.kafka.access import KafkaAccess
+from app.kafka.clients import new_admin, new_consumer
 from app.kafka.consuming import close_consumer
 from app.kafka.topics import RAW_TOPICS, UNKNOWN
 from app.stream.watchdog import STANDS_AFTER_S, Judge
@@ -87,9 +88,8 @@ class GroupProgress:
         return GroupLook(dict(ends), lags, reads, self._judge.standing(found))
 
     async def _clients(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
-        options = self._access.options(self._role)
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
+            consumer = new_consumer(self._access, self._role)
             try:
                 await consumer.start()
             except BaseException:
@@ -97,7 +97,7 @@ class GroupProgress:
                 raise
             self._consumer = consumer
         if self._admin is None:
-            admin = AIOKafkaAdminClient(**options, request_timeout_ms=5000)
+            admin = new_admin(self._access, self._role, request_timeout_ms=5000)
             try:
                 await admin.start()
             except BaseException:

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import structlog
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
+from app.stream.lost_connections import take_for_lost
 from app.stream.surroundings import Clock, surroundings_of
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class Contact:
 
     def listen(self, client: Any) -> None:
         """Listen to a client of aiokafka's, from now on."""
+        take_for_lost(client)
         send = client.send
 
         async def listened(node_id: Any, request: Any, **options: Any) -> Any:
@@ -67,10 +69,6 @@ class Contact:
                 if passes(error):
                     self.failed(f"a {what} request to broker {node_id} failed: {type(error).__name__}")
                 raise
-            except RuntimeError as error:
-                # uvloop raises this where a connection was lost a moment ago. It would end aiokafka's fetcher for good.
-                self.failed(f"a {what} request to broker {node_id} failed: {error}")
-                raise KafkaConnectionError(str(error)) from error
             finally:
                 self._asked.pop(number, None)
 
