@@ -84,6 +84,13 @@ async def connected(
                 await client.reading
 
 
+async def ended(connecting: "asyncio.Task[None]") -> None:
+    """End the SDK's client: its `asyncio.wait_for` loses a cancellation that comes with a message (Python 3.11)."""
+    while not connecting.done():
+        connecting.cancel()
+        await asyncio.wait({connecting}, timeout=0.1)
+
+
 @asynccontextmanager
 async def sdk(
     simulator: Simulator, handler: Callable[[Any], Awaitable[None]], *, raw: bool, key: str = "simulator"
@@ -97,5 +104,4 @@ async def sdk(
     try:
         yield task
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await ended(task)

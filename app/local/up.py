@@ -271,7 +271,8 @@ class Up:
                         self.screen.status(self.address, observation, self.processes)
                     self._write_state(observation)
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self.stopping.wait(), 1.0)
+                        async with asyncio.timeout(1.0):
+                            await self.stopping.wait()
         finally:
             await observer.close()
 
@@ -280,7 +281,8 @@ class Up:
         self._write_state()
         if any(process.name.startswith("gateway") and process.alive for process in self.processes):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), PAGES_ASK_S)
+                async with asyncio.timeout(PAGES_ASK_S):
+                    await self.stopping.wait()
 
     def _write_state(self, observation: "Observation | None" = None) -> None:
         if self._lock is None:

@@ -86,7 +86,8 @@ class Flights:
                     self._statistics.followed += not waited
                     waited = True
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(news.wait(), self._look_s(standing.held_ms))
+                        async with asyncio.timeout(self._look_s(standing.held_ms)):
+                            await news.wait()
                     continue
             if standing.verdict != "lead":
                 return Outcome(standing.verdict, reason=standing.reason)
@@ -145,7 +146,8 @@ class Flights:
         held = True
         while held:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), self._lock_ms / 3000)
+                async with asyncio.timeout(self._lock_ms / 3000):
+                    await over.wait()
             if over.is_set():
                 return
             try:

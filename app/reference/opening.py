@@ -39,7 +39,8 @@ async def open_cache(
         try:
             # Without Redis there is nothing to hear; it is listened to as soon as it is there.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(listener.connected.wait(), settings.redis_timeout_s)
+                async with asyncio.timeout(settings.redis_timeout_s):
+                    await listener.connected.wait()
             yield cache
         finally:
             for task in tasks:

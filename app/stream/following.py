@@ -96,7 +96,8 @@ class Following:
             self._reader = None
             if reader is not None:
                 with suppress(Exception):
-                    await asyncio.wait_for(reader.stop(), STOP_WITHIN_S)
+                    async with asyncio.timeout(STOP_WITHIN_S):
+                        await reader.stop()
 
     async def _started_reader(self) -> Any:
         reader = internals.new_reader(self._app)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from app import clock
 from producers.simulator.faults import Faults
@@ -141,9 +141,9 @@ class Connection:
 
     async def _dialogue(self) -> None:
         try:
-            first = await asyncio.wait_for(self._socket.receive(), LOGIN_TIMEOUT_S)
+            first = await self._first_words()
             while first.type is WSMsgType.TEXT and not await self._login(first.data):
-                first = await asyncio.wait_for(self._socket.receive(), LOGIN_TIMEOUT_S)
+                first = await self._first_words()
         except TimeoutError:
             await self._say("auth_timeout")
             await self.close(WSCloseCode.POLICY_VIOLATION, "auth_timeout")
@@ -153,6 +153,10 @@ class Connection:
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 await self._act(message.data)
+
+    async def _first_words(self) -> WSMessage:
+        async with asyncio.timeout(LOGIN_TIMEOUT_S):
+            return await self._socket.receive()
 
     async def _login(self, text: str) -> bool:
         """Whether the dialogue about the login is over: accepted, or refused and closed."""

@@ -12,6 +12,7 @@ from massive import WebSocketClient
 from app.errors import StartupError
 from producers.simulator import DEFAULT_API_KEY, Simulator
 from tests.eventually import eventually
+from tests.simulator_client import ended
 
 START = "2026-11-20T10:00"
 
@@ -63,5 +64,4 @@ async def test_the_totals_are_what_the_sdk_received() -> None:
             assert stats["virtual_time"].startswith("2026-11-20T10:00:")
             assert stats["paused"] is True
         finally:
-            connecting.cancel()
-            await asyncio.wait({connecting})
+            await ended(connecting)
