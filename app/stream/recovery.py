@@ -80,6 +80,16 @@ class ClaimingTables(TableManager):
             self._recovery = ClaimingRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
 
+    async def on_start(self) -> None:
+        """Register the tables and start their recovery, at once.
+
+        Faust waits for a second first, so that agents may register. Who subscribes waits for each agent and for the
+        tables by itself, so that the second was one of each start and nothing else.
+        """
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
     async def on_stop(self) -> None:
         """Stop the tables, then their writers."""
         await super().on_stop()

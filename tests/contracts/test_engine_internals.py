@@ -12,6 +12,7 @@ from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder
+from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.conductor import Conductor
 from faust.transport.consumer import Consumer
@@ -35,6 +36,7 @@ from faust.transport.drivers import aiokafka as driver
         (driver.Producer, "_settings_extra", ["self"]),
         (driver.Producer, "_ensure_producer", ["self"]),
         (driver.Producer, "_new_producer", ["self", "transactional_id"]),
+        (TableManager, "_update_channels", ["self"]),
         (AIOKafkaClient, "send", ["self", "node_id", "request", "group"]),
         (Fetcher, "_create_fetch_waiter", ["self"]),
         (Fetcher, "_notify", ["self", "future"]),

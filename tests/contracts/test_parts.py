@@ -10,7 +10,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 #: To collect all tests takes 9 s of a processor: they import every part.
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.verify, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")

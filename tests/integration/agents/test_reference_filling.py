@@ -28,6 +28,8 @@ async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path
                 # The simulated market is at 10:00 of its day, which a worker for the vendor may take for one to come.
                 bootstrap, tmp_path, source="simulator", simulator_port=market.rest_url.rpartition(":")[2],
                 redis_url=url, rest_backoff_s="0.01", rest_attempts="1", cache_error_ttl_s="1",
+                # What failed too often is asked for again in 15 s by default.
+                rest_breaker_open_s="1",
             )  # fmt: skip
             workers.start()
             try:

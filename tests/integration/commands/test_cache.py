@@ -59,6 +59,7 @@ async def command(redis_url: str) -> AsyncIterator[Command]:
         yield Command(market, environment)
 
 
+@pytest.mark.verify
 async def test_what_was_warmed_is_shown_counted_and_deleted(command: Command, tmp_path: Path) -> None:
     first, second, third = command.market.model.universe.tickers[:3]
     more = tmp_path / "more.txt"

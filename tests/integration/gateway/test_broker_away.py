@@ -39,7 +39,7 @@ async def own_gateway(own_kafka: LocalKafka, tmp_path: Path) -> AsyncIterator[Ga
 @pytest.mark.parametrize(
     ("how", "away_s"),
     [
-        ("killed", 5),
+        pytest.param("killed", 5, marks=pytest.mark.verify),
         pytest.param("killed", 30, marks=pytest.mark.verify),
         pytest.param("paused", 20, marks=pytest.mark.verify),
         pytest.param("killed", 60, marks=pytest.mark.verify),

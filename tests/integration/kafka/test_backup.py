@@ -212,6 +212,7 @@ def test_every_table_of_a_symbol_is_kept_and_only_those() -> None:
     assert not names & {topics.LEADERBOARDS.name, topics.TRADE_WINDOWS.name}
 
 
+@pytest.mark.verify
 async def test_a_table_that_no_worker_can_read_ends_a_backup_with_one_sentence(
     platform: Platform, tmp_path: Path
 ) -> None:

@@ -36,10 +36,11 @@ def start(log: Path, command: str, settings: Settings) -> psutil.Popen:
         )
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "command",
-    ["simulate", pytest.param("gateway", marks=pytest.mark.verify), pytest.param("worker", marks=pytest.mark.verify)],
+    ["simulate", "gateway", "worker"],
 )
 async def test_a_process_is_well_while_it_answers(tmp_path: Path, broker: str, redis_url: str, command: str) -> None:
     await ensure_topics(broker, ALL_TOPICS, PARTITIONS)

@@ -25,7 +25,7 @@ BACK_S = 20.0
 @pytest.mark.parametrize(
     ("how", "away_s"),
     [
-        ("killed", 9),
+        pytest.param("killed", 9, marks=pytest.mark.verify),
         pytest.param("paused", 15, marks=pytest.mark.verify),
         pytest.param("killed", 40, marks=pytest.mark.verify),
     ],

@@ -145,6 +145,7 @@ async def test_what_another_worker_counted_and_did_not_commit_is_committed(tape:
     assert await tape.table() == tape.expected
 
 
+@pytest.mark.verify
 async def test_what_was_committed_and_is_in_no_table_holds_no_commit_up(
     tape: Tape, workers: Workers, send: Send
 ) -> None:

@@ -18,6 +18,7 @@ def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.mark.verify
 def test_the_class_path_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = java.jars()
     assert any(jar.name.startswith("kafka_2.13") for jar in first)
@@ -34,13 +35,23 @@ def test_a_class_path_of_which_a_jar_is_gone_is_resolved_anew() -> None:
     assert java.listed() == first
 
 
-@pytest.mark.parametrize("content", ["", "{half", "[]", "[1]", "{}", "null"])
-def test_a_list_that_is_none_is_resolved_anew(content: str) -> None:
+NO_LISTS = ["", "{half", "[]", "[1]", "{}", "null"]
+
+
+@pytest.mark.parametrize("content", NO_LISTS)
+def test_what_is_no_list_lists_nothing(content: str) -> None:
     (java.kept() / "class-path.json").write_text(content, encoding="utf-8")
     assert java.listed() is None
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("content", NO_LISTS)
+def test_a_list_that_is_none_is_resolved_anew(content: str) -> None:
+    (java.kept() / "class-path.json").write_text(content, encoding="utf-8")
     assert java.jars() == java.listed()
 
 
+@pytest.mark.verify
 def test_starts_at_once_find_the_same_class_path() -> None:
     code = "from app.local import java; print(*java.jars())"
     starts = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
@@ -49,6 +60,7 @@ def test_starts_at_once_find_the_same_class_path() -> None:
     assert said == {" ".join(map(str, java.jars())) + "\n"}
 
 
+@pytest.mark.verify
 def test_where_nothing_can_be_kept_the_class_path_is_resolved_each_time(cache_home: Path) -> None:
     cache_home.write_text("a file where the directory should be")
     assert len(java.jars()) > 40
