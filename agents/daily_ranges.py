@@ -13,13 +13,14 @@ from app.market.alerts import AlertRules
 from app.market.daily_alerts import AlertRecord, RangeRow, fold_day, fold_thresholds, reaches_threshold, with_row
 from app.market.events import Aggregate, MinuteAggregate, Reference
 from app.market.quotes import row_at
+from app.market.whole_numbers import decoder_of
 from app.stream import PartitionView, RecordBatch
 from app.stream.announced import Announcement
 from tables.receipts import limits_ms
 
 RULES = AlertRules(cooldown_ms=round(settings.alert_cooldown_s * 1000))
 calendar = clock.trading_calendar()
-_decode = msgspec.json.Decoder(list[Aggregate | MinuteAggregate]).decode
+_decode = decoder_of(list[Aggregate | MinuteAggregate])
 _decode_references = msgspec.json.Decoder(list[Reference]).decode
 _encode = msgspec.json.Encoder().encode
 

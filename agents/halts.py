@@ -14,6 +14,7 @@ from app.market.daily_alerts import halt_records
 from app.market.events import LimitUpLimitDown
 from app.market.halts import HaltCodes, HaltState, after_its_day, fold_halt
 from app.market.rows import QuoteRow
+from app.market.whole_numbers import decoder_of
 from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
 from app.stream.announced import Announcement
@@ -24,7 +25,7 @@ ENDED_EVERY_S = 30.0
 
 CODES = HaltCodes(settings.halting_codes, frozenset(settings.resuming_codes))
 calendar = clock.trading_calendar()
-_decode = msgspec.json.Decoder(list[LimitUpLimitDown]).decode
+_decode = decoder_of(list[LimitUpLimitDown])
 _encode = msgspec.json.Encoder().encode
 
 

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-import msgspec
-
 import tables
 from app.kafka import topics
 from app.main import app
 from app.market.events import Quote
 from app.market.nbbo import Nbbo, fold_nbbo, newest_quotes
+from app.market.whole_numbers import decoder_of
 from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
 from tables.receipts import limits_ms
 
-_decode = msgspec.json.Decoder(list[Quote]).decode
+_decode = decoder_of(list[Quote])
 
 
 def fold_quotes(view: PartitionView[Nbbo], batch: RecordBatch) -> None:

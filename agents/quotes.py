@@ -14,6 +14,7 @@ from app.market.boards import PartitionBoards
 from app.market.events import Aggregate, MinuteAggregate
 from app.market.quotes import QuoteState, accumulate, finish, state_of
 from app.market.rows import QuoteRow
+from app.market.whole_numbers import decoder_of
 from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
 from app.stream.sending import send_records
@@ -27,7 +28,7 @@ BEGIN_ANEW_S = 10.0
 HAND_OVERS_PER_PUBLICATION = 4
 
 calendar = clock.trading_calendar()
-_decode = msgspec.json.Decoder(list[Aggregate | MinuteAggregate]).decode
+_decode = decoder_of(list[Aggregate | MinuteAggregate])
 _encode = msgspec.json.Encoder().encode
 
 

@@ -15,6 +15,13 @@ TapereaderError
         └── NoRealTimeData   the key's plan has late data only
 """
 
+from typing import Final
+
+import msgspec
+
+#: What a text raises that is no JSON of the wanted shape; the last of them, one that is nested thousands deep.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 #: A process that ends with it would end the same way again: whoever started it need not start it anew
 #: (EX_NOPERM of sysexits.h).
 LASTING_EXIT_CODE = 77

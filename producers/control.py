@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from app import clock
+from app.errors import UNREADABLE
 from app.observability import metrics
 from app.observability.meters import Meters, Reading
 from app.observability.operations import Handler, Operations, changes_guarded, served
@@ -168,7 +169,7 @@ class Control:
     async def _replace(self, request: web.Request) -> web.Response:
         try:
             wanted = _checked(msgspec.json.decode(await request.read()))
-        except ValueError as error:
+        except (*UNREADABLE, ValueError) as error:
             return _error(400, str(error))
         return await self._subscribed_to(wanted)
 

@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from app import clock
+from app.errors import UNREADABLE
 from app.market.events import epoch_ms
 from app.market.feed_state import LATE_S
+from app.market.whole_numbers import decoder_of
 from producers.market_status import MarketStatus
 
 #: The first look follows the first events soon; then each half minute does, at 2 of the vendor's calls a minute.
@@ -28,7 +30,7 @@ class _Times(msgspec.Struct):
     t: int | None = None
 
 
-_decode = msgspec.json.Decoder(_Times).decode
+_decode = decoder_of(_Times)
 
 
 class Lateness:
@@ -62,7 +64,7 @@ class Lateness:
             return
         try:
             times = _decode(event)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return
         stamp = times.e if times.e is not None else times.t
         if stamp is not None:

@@ -41,6 +41,6 @@ class MarketStatus:
     async def _ask(self) -> Any:
         try:
             return await asyncio.to_thread(self._client.get_market_status)
-        except (BadResponse, HTTPError, OSError, ValueError, AttributeError) as error:
+        except (BadResponse, HTTPError, OSError, ValueError, RecursionError, AttributeError) as error:
             log.warning("market_status_unknown", error=type(error).__name__)
             return None

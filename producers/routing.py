@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from app.errors import UNREADABLE
 from app.kafka.topics import DEAD_LETTERS, ROUTES, UNKNOWN
 
 
@@ -56,9 +57,6 @@ DEAD_LETTER_BYTES: Final = 1024 * 1024
 
 #: The event type under which dead letters are counted.
 DEAD: Final = "dead"
-
-#: What a text that is no event raises; the last of them, JSON that is nested thousands deep.
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _frame = msgspec.json.Decoder(list[msgspec.Raw])
 _headers = msgspec.json.Decoder(list[Header])

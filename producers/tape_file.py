@@ -15,9 +15,10 @@ import msgspec
 import zstandard
 
 from app import clock
+from app.errors import UNREADABLE
 from app.kafka.topics import DEAD_LETTERS, REFERENCE
 from app.market.events import Reference, epoch_ms
-from producers.routing import UNREADABLE, DeadLetter, Routed, Status, dead_letter, route_event
+from producers.routing import DeadLetter, Routed, Status, dead_letter, route_event
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer

@@ -133,7 +133,7 @@ async def _endpoint(client: httpx.AsyncClient, name: str, path: str, used_for: s
     try:
         body: Any = response.json()
         text = body.get("error") or body.get("message") or ""
-    except (ValueError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         text = ""
     limited = response.status_code == 429
     return Answer("warn" if limited else "fail", f"REST {name}", f"{response.status_code} {text}".strip(), used_for)

@@ -16,6 +16,7 @@ from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
 from app.market.symbols import Listing
 from app.market.trade_tape import TapePartition, WindowTrade
+from app.market.whole_numbers import decoder_of
 from app.market.window_merge import AllWindows, SymbolWindow
 from app.stream import BatchedTable, RecordBatch, RecordBatchSchema
 from app.stream.announced import AnnouncingTable
@@ -97,7 +98,7 @@ def _quotes_of(partition: int) -> Mapping[str, Nbbo]:
     return {} if owned is None else owned.rows
 
 
-_window_trades = msgspec.json.Decoder(list[WindowTrade]).decode
+_window_trades = decoder_of(list[WindowTrade])
 
 
 def _trades_of(batch: RecordBatch) -> list[WindowTrade]:

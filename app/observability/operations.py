@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from app import __version__
-from app.errors import SettingsError, StartupError
+from app.errors import UNREADABLE, SettingsError, StartupError
 from app.observability import logs
 from app.observability.meters import Meters
 from app.observability.metrics import READY
@@ -69,7 +69,7 @@ class Operations:
         if body is not None:
             try:
                 logs.set_level(msgspec.json.decode(body, type=dict[str, str])["level"])
-            except (msgspec.DecodeError, KeyError, SettingsError) as error:
+            except (*UNREADABLE, KeyError, SettingsError) as error:
                 return 400, {"error": f'expected {{"level": "DEBUG"}}: {error}'}
         return 200, {"level": logs.level()}
 

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
 import structlog
 from msgspec import Raw, Struct, field
 
-from app.errors import RestError
+from app.errors import UNREADABLE, RestError
 from app.market.events import PreviousDay
 from app.market.splits import Split, is_sound
+from app.market.whole_numbers import decoder_of
 from app.reference.entitlements import Endpoint
 from app.reference.records import Kind, TickerSnapshot
 from app.reference.rest import MassiveRest
@@ -109,14 +109,14 @@ class BulkRest:
         """The snapshot of each ticker, as the vendor's JSON and read."""
         path = "/v2/snapshot/locale/us/markets/stocks/tickers"
         body = await self._rest.ask(Kind.SNAPSHOT, Endpoint.SNAPSHOT, path, {}, Snapshots, bulk=True)
-        decode = msgspec.json.Decoder(TickerSnapshot).decode
+        decode = decoder_of(TickerSnapshot)
         found: dict[str, tuple[bytes, TickerSnapshot]] = {}
         refused = 0
         for raw in body.tickers:
             text = bytes(raw)
             try:
                 snapshot = decode(text)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 refused += 1
                 continue
             found[snapshot.ticker] = text, snapshot
@@ -177,11 +177,11 @@ class BulkRest:
 
 
 def _read(path: str, rows: list[Raw], row: type[Row]) -> list[Row]:
-    decode, found, refused = msgspec.json.Decoder(row).decode, [], 0
+    decode, found, refused = decoder_of(row), [], 0
     for each in rows:
         try:
             found.append(decode(each))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             refused += 1
     _say_refused(path, refused)
     return found

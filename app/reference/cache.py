@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from app import clock
-from app.errors import StoreDown
+from app.errors import UNREADABLE, StoreDown
 from app.reference.codec import Codec, UndecodableError
 from app.reference.flights import Flights
 from app.reference.keyed import REDIS_DOWN, KeyedCache
@@ -269,7 +269,7 @@ class MarketDataCache(KeyedCache):
             return None
         try:
             return self._sources.kept(kind, data, ttl_ms)
-        except (UndecodableError, msgspec.MsgspecError) as error:
+        except (UndecodableError, *UNREADABLE) as error:
             self._undecodable(key, error)
             return None
 

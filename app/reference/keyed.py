@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.errors import StoreDown
+from app.errors import UNREADABLE, StoreDown
 from app.reference.codec import Codec, UndecodableError
 from app.reference.listener import message
 from app.reference.statistics import Instruments, Statistics
@@ -34,7 +34,7 @@ class KeyedCache:
             return None if data is None else msgspec.json.decode(self._codec.decode(data))
         except StoreDown:
             self._redis_failed()
-        except (UndecodableError, msgspec.MsgspecError) as error:
+        except (UndecodableError, *UNREADABLE) as error:
             self._undecodable(key, error)
         return None
 

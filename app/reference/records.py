@@ -6,7 +6,7 @@ the vendor sent, so that the vendor's own SDK reads it too.
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Raw, Struct, field
 
@@ -66,54 +66,23 @@ class Answer(Struct, Generic[T], frozen=True):
         return self.state in (State.FRESH, State.MISSING)
 
 
-class LastQuote(Struct, frozen=True, gc=False):
-    """Last bid and ask of a snapshot; sizes in lots, time in ns."""
-
-    ask_price: float | None = field(default=None, name="P")
-    ask_size: float | None = field(default=None, name="S")
-    bid_price: float | None = field(default=None, name="p")
-    bid_size: float | None = field(default=None, name="s")
-    timestamp: int | None = field(default=None, name="t")
-
-
-class LastTrade(Struct, frozen=True, gc=False):
-    """Last trade of a snapshot; time in ns."""
-
-    conditions: list[int] | None = field(default=None, name="c")
-    id: str | None = field(default=None, name="i")
-    price: float | None = field(default=None, name="p")
-    size: float | None = field(default=None, name="s")
-    timestamp: int | None = field(default=None, name="t")
-    exchange: int | None = field(default=None, name="x")
-
-
-class MinuteBar(Struct, frozen=True, gc=False):
-    """Last minute's bar of a snapshot; time in ms."""
-
-    accumulated_volume: float | None = field(default=None, name="av")
-    open: float | None = field(default=None, name="o")
-    high: float | None = field(default=None, name="h")
-    low: float | None = field(default=None, name="l")
-    close: float | None = field(default=None, name="c")
-    volume: float | None = field(default=None, name="v")
-    vwap: float | None = field(default=None, name="vw")
-    transactions: int | None = field(default=None, name="n")
-    timestamp: int | None = field(default=None, name="t")
-
-
 class TickerSnapshot(Struct, frozen=True, omit_defaults=True):
-    """A ticker's snapshot; `updated` is in ns, or in the unit that its magnitude tells."""
+    """A ticker's snapshot; `updated` is in ns, or in the unit that its magnitude tells.
+
+    Typed is what is used here; the rest is handed on as the vendor sent it, so that an odd field does not cost the
+    answer.
+    """
 
     ticker: str
-    todays_change: float | None = field(default=None, name="todaysChange")
-    todays_change_percent: float | None = field(default=None, name="todaysChangePerc")
+    todays_change: Any = field(default=None, name="todaysChange")
+    todays_change_percent: Any = field(default=None, name="todaysChangePerc")
     updated: int | None = None
     day: PreviousDay | None = None
     previous_day: PreviousDay | None = field(default=None, name="prevDay")
-    minute: MinuteBar | None = field(default=None, name="min")
-    last_quote: LastQuote | None = field(default=None, name="lastQuote")
-    last_trade: LastTrade | None = field(default=None, name="lastTrade")
-    fair_market_value: float | None = field(default=None, name="fmv")
+    minute: Any = field(default=None, name="min")
+    last_quote: Any = field(default=None, name="lastQuote")
+    last_trade: Any = field(default=None, name="lastTrade")
+    fair_market_value: Any = field(default=None, name="fmv")
 
 
 class SnapshotBody(Struct, frozen=True):
@@ -131,7 +100,6 @@ class Ratio(Struct, frozen=True):
 class RatiosBody(Struct, frozen=True):
     """REST's answer to a ratios request."""
 
-    status: str
     results: list[Ratio] | None = None
 
 
@@ -149,7 +117,6 @@ class DailyBar(Struct, frozen=True):
 class BarsBody(Struct, frozen=True):
     """REST's answer to a request for daily bars; an empty range has no `results`."""
 
-    status: str
     results: list[DailyBar] | None = None
 
 
@@ -162,5 +129,4 @@ class FloatRow(Struct, frozen=True):
 class FloatsBody(Struct, frozen=True):
     """REST's answer to a float request."""
 
-    status: str
     results: list[FloatRow] | None = None

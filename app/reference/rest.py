@@ -15,8 +15,9 @@ import aiohttp
 import msgspec
 
 from app import clock
-from app.errors import RestError, SettingsError
+from app.errors import UNREADABLE, RestError, SettingsError
 from app.market.calendar import NEW_YORK
+from app.market.whole_numbers import decoder_of
 from app.reference.entitlements import Endpoint, Entitlements
 from app.reference.limits import Limits
 from app.reference.records import BarsBody, FloatsBody, Kind, RatiosBody, SnapshotBody, TickerSnapshot
@@ -39,7 +40,7 @@ BULK_TIMEOUTS = 6
 #: What the vendor has not, in JSON.
 NOTHING = b"null"
 
-_snapshot = msgspec.json.Decoder(TickerSnapshot)
+_snapshot = decoder_of(TickerSnapshot)
 
 
 def endpoint(settings: Settings) -> tuple[str, str | None]:
@@ -111,8 +112,8 @@ class MassiveRest:
         if bytes(body.ticker) == NOTHING:
             return None
         try:
-            _snapshot.decode(body.ticker)
-        except msgspec.MsgspecError as error:
+            _snapshot(bytes(body.ticker))
+        except UNREADABLE as error:
             raise _garbage(path, error) from error
         return bytes(body.ticker)
 
@@ -222,8 +223,8 @@ class MassiveRest:
                 retry_after_s=_retry_after_s(response),
             )
         try:
-            return msgspec.json.decode(content, type=body)
-        except msgspec.MsgspecError as error:
+            return decoder_of(body)(content)
+        except UNREADABLE as error:
             raise _garbage(path, error) from error
 
     async def _note(self, error: RestError) -> None:

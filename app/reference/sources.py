@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from app.market.whole_numbers import decoder_of
 from app.reference.codec import Codec
 from app.reference.flights import Errand
 from app.reference.records import Answer, Kind, Layer, State, TickerSnapshot
@@ -18,7 +18,7 @@ class Source(Struct, frozen=True):
     """How a kind of value is fetched, read from JSON, and how long it lives (ms)."""
 
     fetch: Callable[[str], Awaitable[bytes | None]]
-    decoder: msgspec.json.Decoder[Any]
+    decode: Callable[[bytes], Any]
     ttl_ms: int
 
 
@@ -27,10 +27,10 @@ class Sources:
 
     def __init__(self, rest: MassiveRest, settings: Settings, codec: Codec) -> None:
         self._codec, self._missing_ttl_s = codec, settings.cache_missing_ttl_s
-        number = msgspec.json.Decoder(float | None)
+        number = decoder_of(float | None)
         self._kinds = {
             Kind.SNAPSHOT: Source(
-                rest.snapshot, msgspec.json.Decoder(TickerSnapshot | None), int(settings.cache_snapshot_ttl_s * 1000)
+                rest.snapshot, decoder_of(TickerSnapshot | None), int(settings.cache_snapshot_ttl_s * 1000)
             ),
             Kind.AVG_VOLUME: Source(rest.avg_volume, number, int(settings.cache_avg_volume_ttl_s * 1000)),
             Kind.FREE_FLOAT: Source(rest.free_float, number, int(settings.cache_free_float_ttl_s * 1000)),
@@ -57,7 +57,7 @@ class Sources:
         if data is None:
             return Answer(None, State.MISSING, Layer.REST, 0.0), self._missing_ttl_s
         source = self._kinds[kind]
-        value = source.decoder.decode(data)
+        value = source.decode(data)
         state = State.MISSING if value is None else State.FRESH
         return Answer(value, state, Layer.REST, 0.0), self._life_s(kind, missing=value is None)
 
@@ -67,7 +67,7 @@ class Sources:
         Raises `UndecodableError` or `msgspec.MsgspecError`: they cannot be read.
         """
         text = self._codec.decode(data)
-        value = self._kinds[kind].decoder.decode(text)
+        value = self._kinds[kind].decode(text)
         # A volume or float of 0 is not known, whoever wrote it.
         missing = text == NOTHING or value == 0
         age_s = max(self._life_s(kind, missing=missing) - ttl_ms / 1000, 0.0) if ttl_ms >= 0 else None

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from app import clock
+from app.errors import UNREADABLE
 from producers.simulator.faults import Faults
 from producers.simulator.plans import Rights
 from producers.simulator.subscriptions import Subscriptions, is_channel
@@ -255,5 +256,5 @@ class Connection:
     def _parse(text: Any) -> ClientAction | None:
         try:
             return msgspec.json.decode(text, type=ClientAction)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from app.errors import UNREADABLE
 from app.market.calendar import NEW_YORK
 from producers.simulator.faults import FaultRequest
 from producers.simulator.feed import MAX_FRAME_BYTES, Feed
@@ -58,7 +59,7 @@ class Control:
     async def _faults(self, request: web.Request) -> web.Response:
         try:
             wanted = msgspec.json.decode(await request.read(), type=FaultRequest)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             return web.json_response({"error": str(error)}, status=400)
         connections = await self._feed.misbehave(wanted)
         return web.json_response({"connections": connections, "faults": msgspec.to_builtins(self._feed.faults)})
@@ -79,6 +80,6 @@ class Control:
             if any(len(bytes(event)) > MAX_FRAME_BYTES for event in events):
                 raise ValueError(f"expected events of at most {MAX_FRAME_BYTES} bytes, was a larger one")
             deliveries = self._feed.emit(events)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({"deliveries": deliveries})

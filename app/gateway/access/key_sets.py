@@ -66,7 +66,7 @@ class RemoteKeys:
                 if len(response.content) > MAX_BYTES:
                     raise ValueError(f"expected at most {MAX_BYTES} bytes of keys, was {len(response.content)}")
                 self._keys = KeySet.import_key_set(json.loads(response.content))
-        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError, JoseError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError, RecursionError, KeyError, TypeError, JoseError) as error:
             log.warning("token_keys_not_fetched", url=self._url, error=repr(error), kept=self._keys is not None)
             return
         self._fetched_s = clock.monotonic_s()

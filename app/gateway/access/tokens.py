@@ -70,7 +70,7 @@ class TokenCheck:
             raise SignInRefused("not_a_token", f"expected a token of at most {MAX_TOKEN_LENGTH} characters")
         try:
             header = extract_compact(token.encode()).headers()
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, RecursionError) as error:
             raise SignInRefused("not_a_token", "expected a signed JSON web token") from error
         algorithm, kid = str(header.get("alg")), header.get("kid")
         if kid == OWN_ISSUER:
@@ -107,7 +107,7 @@ class TokenCheck:
         try:
             claims = jwt.decode(token, key, algorithms=list(algorithms)).claims
             jwt.JWTClaimsRegistry(now=lambda: int(clock.wall_s()), leeway=leeway_s, **wanted).validate(claims)
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, RecursionError) as error:
             raise _refusal(error) from error
         role = role_of(claims, self._settings.gateway_jwt_role_claim)
         return Identity(str(claims.get("sub", "")), role, float(claims["exp"]) + leeway_s)

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from app.errors import UNREADABLE
 from app.gateway.feeds.filtering import MAX_ROWS
 from app.gateway.protocol.feeds import QUOTES
 from app.gateway.tables.documents import RawRow, row_of
@@ -63,7 +64,7 @@ class Market:
                 place = self._new(record.key)
             try:
                 row = _decoder.decode(record.value or b"null")
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 dead.append(place)
                 continue
             places.append(place)

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from app.errors import UNREADABLE
 from app.gateway.protocol.problems import Problem
 from app.kafka import topics
 from app.kafka.access import KafkaAccess
@@ -94,6 +95,6 @@ class Operator:
         }
         try:
             letter: dict[str, Any] = msgspec.to_builtins(self._letter.decode(record.value or b""))
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             letter = {"reason": f"not a dead letter: {error}"}
         return shown | letter

@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import Response
 
+from app.errors import UNREADABLE
 from app.gateway.gateway import Gateway
 from app.gateway.http.control import Operator
 from app.gateway.http.login import operates
@@ -142,6 +143,6 @@ async def _proxied(gateway: Gateway, method: str, path: str, body: bytes | None 
         return Response(answer, status, {"Cache-Control": "no-store"}, "application/json")
     try:
         detail = str(msgspec.json.decode(answer)["error"])
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (*UNREADABLE, KeyError, TypeError):
         detail = f"the producer answered {status}"
     raise Problem(status if status < 500 else 502, "producer-refused", detail)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.errors import UNREADABLE
 from app.market.filters import Filter
 
 #: Messages of clients are small: a login, a feed's name, a filter. A frame above it is closed with 1009.
@@ -113,10 +114,10 @@ def parse(text: str | bytes) -> Request:
     """The request in a message. Raises `ProtocolError` where it is none."""
     try:
         body = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProtocolError("not_json", f"expected a JSON object, was not JSON: {error}") from None
     except RecursionError:
         raise ProtocolError("not_json", "expected a JSON object, was nested too deeply") from None
+    except UNREADABLE as error:
+        raise ProtocolError("not_json", f"expected a JSON object, was not JSON: {error}") from None
     if not isinstance(body, dict):
         raise ProtocolError("not_an_object", f"expected a JSON object, was a {_kind(body)}")
     action = body.get("action")

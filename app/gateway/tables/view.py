@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from app import clock
+from app.errors import UNREADABLE
 from app.gateway.protocol.feeds import ALERTS, BOARDS, DAILY_RANGES, HALTS, QUOTES, TABLES, PublicTable, board_record
 from app.gateway.tables.lists import AlertLists, HaltedNow, Listing
 from app.gateway.tables.ranges import joined_range
@@ -173,7 +174,7 @@ class View:
     ) -> None:
         try:
             changed.update((listing.feed, listing) for listing in take(key, value))
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self.bad_records += 1
 
     def _new(self, table: PublicTable, records: dict[bytes, TableRecord], key: bytes) -> TableRecord:
@@ -207,7 +208,7 @@ class View:
             return True
         try:
             board_record(record.value)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self.bad_records += 1
             record.value = None
             self._live[record.table.topic.name] -= 1
@@ -217,7 +218,7 @@ class View:
     def _note_times(self, record: TableRecord) -> None:
         try:
             times = self._times.decode(record.value or b"{}")
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self.bad_records += 1
             return
         self.newest_event_ms = max(self.newest_event_ms or 0, times.end_timestamp or 0) or None

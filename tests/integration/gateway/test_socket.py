@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
@@ -46,6 +47,8 @@ async def test_get_of_what_is_not_there_is_null(client: ClientConnection) -> Non
     [
         pytest.param("no json", "not_json", id="not-json"),
         pytest.param("[" * 5000, "not_json", id="deep"),
+        pytest.param("[" * 30_000 + "]" * 30_000, "not_json", id="deep-and-whole"),
+        pytest.param('{"action":"ping","more":' + '{"a":' * 5000 + "1" + "}" * 5001, "not_json", id="deep-within"),
         pytest.param(b"\xff\xfe", "not_json", id="binary"),
         pytest.param("[1]", "not_an_object", id="list"),
         pytest.param('{"action":"subscribe"}', "no_feed", id="no-feed"),
@@ -68,6 +71,29 @@ async def test_a_bad_request_is_answered_and_the_connection_stays(
     assert (answer["status"], answer["code"]) == ("error", code)
     assert answer["message"]
     assert await ask(client, {"action": "dance"}) == {"status": "invalid action"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("[" * 30_000 + "]" * 30_000, id="deep"),
+        pytest.param('{"filter":' + "[" * 20_000 + "]" * 20_000 + "}", id="deep-within"),
+        pytest.param('{"filter":' + '{"a":' * 900 + "1" + "}" * 901, id="nearly-too-deep"),
+        pytest.param('{"filter":"\\ud800 > 1"}', id="half-a-character"),
+        pytest.param('{"filter":"close > 1","feed":"\\ud800"}', id="half-a-character-in-a-name"),
+        pytest.param('{"filter":NaN}', id="not-a-number"),
+        pytest.param("9" * 5000, id="digits"),
+        pytest.param(b"\xff", id="binary"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/filters/check", "/api/operator/subscriptions", "/control/log-level"])
+async def test_a_body_that_is_nothing_is_a_clear_problem(gateway: GatewayProcess, path: str, body: str | bytes) -> None:
+    headers = {"content-type": "application/json", "X-Tapereader-Control": "1"}
+    async with httpx.AsyncClient(base_url=gateway.url) as http:
+        answer = await http.request("POST" if "filters" in path else "PUT", path, content=body, headers=headers)
+    assert 400 <= answer.status_code < 500, answer.text
+    said = answer.json()
+    assert said.get("detail") or said.get("error")
 
 
 async def test_too_many_subscriptions_are_refused_one_by_one(client: ClientConnection) -> None:

@@ -39,6 +39,9 @@ async def test_a_program_controls_the_producer_and_large_bodies_are_not_read(mon
     async with serve_control(producer, 0) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
         async with http.put("/subscriptions", data=b" " * (MAX_BODY_BYTES + 1), headers=CONTROL) as answer:
             assert answer.status == 413
+        async with http.put("/subscriptions", data=b"[" * 5000, headers=CONTROL) as answer:
+            assert answer.status == 400
+            assert (await answer.json())["error"]
         async with http.put("/subscriptions", json=["T.AAPL"], headers=CONTROL) as answer:
             assert (answer.status, await answer.json()) == (200, ["T.AAPL"])
         async with http.post("/stop", headers=CONTROL) as answer:

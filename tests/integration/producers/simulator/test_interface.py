@@ -31,6 +31,15 @@ async def test_the_address_is_the_one_that_was_asked_for() -> None:
             await asyncio.open_connection("127.0.0.1", simulator.port)
 
 
+@pytest.mark.parametrize("path", ["/control/faults", "/control/emit"])
+async def test_a_control_that_is_nested_thousands_deep_is_refused_in_a_sentence(path: str) -> None:
+    body = '{"unknown":' + "[" * 5000 + "]" * 5000 + "}"
+    async with Simulator(symbols=5, events_per_s=50, start=START) as simulator, aiohttp.ClientSession() as session:
+        # An event goes out byte for byte, so that one that nobody can read is to be had of the simulator, too.
+        async with session.post(f"{simulator.rest_url}{path}", data=body) as answer:
+            assert (answer.status, "error" in await answer.json()) in {(400, True), (200, False)}
+
+
 async def test_a_port_that_is_taken_is_named_in_the_error() -> None:
     async with Simulator(symbols=5, events_per_s=50, start=START) as first:
         with pytest.raises(StartupError, match=f"127.0.0.1, port {first.port} "):
