@@ -33,11 +33,14 @@ async def test_the_address_is_the_one_that_was_asked_for() -> None:
 
 @pytest.mark.parametrize("path", ["/control/faults", "/control/emit"])
 async def test_a_control_that_is_nested_thousands_deep_is_refused_in_a_sentence(path: str) -> None:
+    """Or sent byte for byte, as an event is: one that nobody can read is to be had of the simulator, too."""
     body = '{"unknown":' + "[" * 5000 + "]" * 5000 + "}"
-    async with Simulator(symbols=5, events_per_s=50, start=START) as simulator, aiohttp.ClientSession() as session:
-        # An event goes out byte for byte, so that one that nobody can read is to be had of the simulator, too.
-        async with session.post(f"{simulator.rest_url}{path}", data=body) as answer:
-            assert (answer.status, "error" in await answer.json()) in {(400, True), (200, False)}
+    async with (
+        Simulator(symbols=5, events_per_s=50, start=START) as simulator,
+        aiohttp.ClientSession() as session,
+        session.post(f"{simulator.rest_url}{path}", data=body) as answer,
+    ):
+        assert (answer.status, "error" in await answer.json()) in {(400, True), (200, False)}
 
 
 async def test_a_port_that_is_taken_is_named_in_the_error() -> None:
