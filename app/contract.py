@@ -22,7 +22,7 @@ from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
 from app.market.symbols import Listing
 from app.market.window_merge import AllWindows, SymbolWindow
-from app.stream.dead_letters import DeadLetter
+from app.stream.letters import DeadLetter
 
 
 class RankedRow(QuoteRow, frozen=True, kw_only=True):

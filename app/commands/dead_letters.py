@@ -22,7 +22,7 @@ from app.kafka.clients import new_producer
 from app.kafka.consuming import consuming
 from app.observability.printable import printable
 from app.settings import Settings
-from app.stream.dead_letters import DeadLetter
+from app.stream.letters import DeadLetter
 
 dead_letters_app = typer.Typer(help="List, show and replay what could not be processed.", no_args_is_help=True)
 out, err = Console(), Console(stderr=True)

@@ -1,7 +1,6 @@
-"""What could not be processed: the bytes, where they stood, and why."""
+"""Dead letters on their way to their topic: one for each record, whichever tables refused it."""
 
 import asyncio
-import base64
 from collections import Counter
 from typing import Any
 
@@ -9,35 +8,11 @@ import msgspec
 import structlog
 
 from app.stream import internals
-from app.stream.batches import RecordBatch, Undecodable, where
+from app.stream.letters import DeadLetter, Letter, error_type
 from app.stream.surroundings import surroundings_of
 
 log = structlog.get_logger(__name__)
 
-
-class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A record of the dead-letter topic. `value` is text where it is UTF-8, else base64.
-
-    `tables` are those that refused the record; others may have counted it. `value_bytes` is the value's size where
-    only its beginning is in the letter.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    value: str | None = None
-    value_base64: str | None = None
-    next_offset: int | None = None
-    tables: list[str] = []
-    value_bytes: int | None = None
-
-
-#: A letter holds this much of a value: what a person looks at, and no letter is refused for its size.
-MOST_VALUE_BYTES = 64 * 1024
-
-#: A letter holds this much of a reason: decoders put the whole value into theirs.
-MOST_REASON_CHARACTERS = 2000
 
 #: How long a letter waits for other tables that may refuse the same record. They fold the same batch at about the
 #: same time: a few ms, more only behind a long fold.
@@ -45,42 +20,6 @@ OTHERS_WITHIN_S = 0.25
 
 #: How often it is looked whether they have passed the record.
 _LOOK_EVERY_S = 0.01
-
-#: The key of the record that failed, and what is said of it.
-Letter = tuple[bytes | None, DeadLetter]
-
-
-def from_record(batch: RecordBatch, index: int, error: BaseException | str) -> Letter:
-    """Key and letter for one record that could not be folded."""
-    record = batch.records[index]
-    reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    value, size = record.value, None
-    if value is not None and len(value) > MOST_VALUE_BYTES:
-        value, size = value[:MOST_VALUE_BYTES], len(value)
-    text, encoded = None, None
-    if value is not None:
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            encoded = base64.b64encode(value).decode()
-    return record.key, DeadLetter(
-        batch.topic, batch.partition, record.offset, reason[:MOST_REASON_CHARACTERS], text, encoded, value_bytes=size
-    )
-
-
-def from_undecodable(batch: RecordBatch, found: Undecodable) -> Letter:
-    """Letter for a stretch that no codec could read: its offsets are all there is."""
-    return None, DeadLetter(
-        batch.topic, batch.partition, found.first_offset, found.reason, next_offset=found.next_offset
-    )
-
-
-def error_type(letter: DeadLetter) -> str:
-    """The type of error in a letter's reason: an exception's name, or `Undecodable` for a stretch of no codec."""
-    if letter.next_offset is not None:
-        return "Undecodable"
-    name, parted, _ = letter.reason.partition(": ")
-    return name if parted and name.isidentifier() else "Other"
 
 
 class _Open:
@@ -157,6 +96,3 @@ class DeadLetterWriter:
             each.written.set_result(None)
         self.written.update((each.letter.topic, error_type(each.letter)) for each in closed)
         surroundings_of(self._app).observer.sent(self._topic, len(closed))
-
-
-__all__ = ["DeadLetter", "DeadLetterWriter", "from_record", "from_undecodable", "where"]

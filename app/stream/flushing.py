@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import structlog
 from aiokafka.errors import ProducerFenced
 
-from app.stream.dead_letters import DeadLetterWriter, Letter
+from app.stream.dead_letters import DeadLetterWriter
 from app.stream.errors import ForeignWriteError
 from app.stream.failing import fail, failure_of
 from app.stream.folding import Flush
+from app.stream.letters import Letter
 from app.stream.surroundings import Surroundings, TableObserver
 from app.stream.under_way import UnderWay
 

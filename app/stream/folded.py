@@ -12,10 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from app.stream.batches import RecordBatch
-from app.stream.dead_letters import from_record, from_undecodable
 from app.stream.errors import OversizedError
 from app.stream.failing import fail
 from app.stream.folding import Flush
+from app.stream.letters import from_record, from_undecodable
 from app.stream.partition import PartitionState
 from app.stream.table import BatchedTable
 

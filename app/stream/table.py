@@ -16,10 +16,10 @@ from faust.types import TP
 
 from app.stream.batches import RecordBatch
 from app.stream.covers import CLAIM_KEY
-from app.stream.dead_letters import from_record, from_undecodable
 from app.stream.errors import MissingStateError, OversizedError, SkippedRecordsError
 from app.stream.failing import fail, failure_of
 from app.stream.folding import Flush, Fold, Folding
+from app.stream.letters import from_record, from_undecodable
 from app.stream.partition import PartitionState, RecordBatchBuilder
 from app.stream.partitioned import PartitionedTable
 

@@ -18,7 +18,7 @@ from app.kafka.consuming import consuming
 from app.observability.operations import CONTROL_HEADER
 from app.observability.running import read_state
 from app.settings import Settings
-from app.stream.dead_letters import DeadLetter
+from app.stream.letters import DeadLetter
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from app.commands.dead_letters import REPLAYED_HEADER, dead_letters_app, read_letters
 from app.kafka import topics
 from app.kafka.admin import ensure_topics
-from app.stream.dead_letters import DeadLetter
+from app.stream.letters import DeadLetter
 from tests.consistency.harness import read_all
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from app.stream.dead_letters import DeadLetter
+from app.stream.letters import DeadLetter
 from tests.consistency.counting_app import Count, add
 from tests.consistency.harness import PARTITIONS, Tape, Workers, read_all
 from tests.eventually import eventually

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from app.local.kafka import LocalKafka
-from app.stream.dead_letters import DeadLetter
+from app.stream.letters import DeadLetter
 from tests.conftest import free_port
 from tests.consistency.counting_app import add
 from tests.consistency.harness import Tape, Workers, read_all

@@ -15,7 +15,7 @@ from faust.types import TP
 
 from app.stream import failing
 from app.stream.covers import CLAIM_KEY, decode_claim
-from app.stream.dead_letters import DeadLetter
+from app.stream.letters import DeadLetter
 from tests.eventually import eventually
 from tests.integration.stream.owners import Count, batch_of, fold, owners, read_log, rows_of
 

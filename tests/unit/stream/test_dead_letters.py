@@ -6,7 +6,7 @@ import pytest
 from app.market.bounds import AHEAD_MS, check_bar, check_time
 from app.stream import RecordBatch
 from app.stream.batches import Undecodable
-from app.stream.dead_letters import error_type, from_record, from_undecodable
+from app.stream.letters import error_type, from_record, from_undecodable
 from tests.unit.agents.test_daily_ranges import Rec
 
 BATCH = RecordBatch("massive.aggregates", 0, [Rec(7, b"{}")], 8)
