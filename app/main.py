@@ -31,6 +31,7 @@ MODULES = (
     "agents.nbbo",
     "agents.halts",
     "agents.daily_ranges",
+    "agents.trade_conditions",
     "agents.trade_tape",
     "agents.trade_windows",
 )

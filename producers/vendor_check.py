@@ -44,6 +44,7 @@ ENDPOINTS: Final = {
     "grouped days": (f"/v2/aggs/grouped/locale/us/market/stocks/{_DAY}", "average volume without ratios"),
     "splits": ("/stocks/v1/splits?limit=1", "previous close on the day of a split"),
     "tickers": ("/v3/reference/tickers?ticker=AAPL&limit=1", "names, types, exchanges"),
+    "conditions": ("/v3/reference/conditions?asset_class=stocks&limit=1", "what a print counts for"),
     "trades": ("/v3/trades/AAPL?limit=1", "holes of the feed"),
 }
 

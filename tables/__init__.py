@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from app import clock
 from app.kafka import topics
 from app.main import app, settings
 from app.market.boards import Leaderboard
@@ -15,6 +16,7 @@ from app.market.halts import HaltState
 from app.market.nbbo import Nbbo
 from app.market.rows import QuoteRow
 from app.market.symbols import Listing
+from app.market.trade_conditions import ConditionTable
 from app.market.trade_tape import TapePartition, WindowTrade
 from app.market.whole_numbers import decoder_of
 from app.market.window_merge import AllWindows, SymbolWindow
@@ -109,11 +111,14 @@ def _trades_of(batch: RecordBatch) -> list[WindowTrade]:
     return trades
 
 
+#: What a print counts for by its conditions: the built-in table until the vendor's is there.
+conditions = ConditionTable(calendar=clock.trading_calendar())
+
 #: The last 1,000 trades of each symbol, in chunks; the side of each by the quote that was known then.
 trade_tape = FoldedTable[WindowTrade](
     app,
     name="trade_tape",
-    make=lambda partition: TapePartition(lambda: _quotes_of(partition)),
+    make=lambda partition: TapePartition(lambda: _quotes_of(partition), conditions),
     decode_events=_trades_of,
     changelog_topic=_batched(topics.TRADE_TAPE),
     sources=[topics.TRADES.name],

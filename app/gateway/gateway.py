@@ -18,6 +18,7 @@ from app.gateway.tables.view import Record, View
 from app.kafka.access import KafkaAccess
 from app.market.feed_state import KEY
 from app.market.market_time import market_moment, market_ms
+from app.market.trade_conditions import ConditionTable
 from app.observability import meters, metrics
 from app.observability.operations import Operations
 from app.settings import Settings
@@ -46,6 +47,8 @@ class Gateway:
         self.reader = TableReader(access, self.view, topics, self._deliver, self.fail)
         self.tape = TapeFollower(access, settings.gateway_tape_mib * 1024 * 1024, self.fail)
         self.platform = Platform(settings, self.fail)
+        #: The names of the conditions on the tape: the vendor's as soon as they are known.
+        self.conditions = ConditionTable()
         self._calendar = clock.trading_calendar()
         self.operations = Operations(settings, "gateway", self.reasons, self.health)
         register(self.operations.meters, self.hub, self.view, self.reader.read)

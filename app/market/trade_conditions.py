@@ -106,8 +106,35 @@ BUILT_IN: Final[Mapping[int, Condition]] = {
 }
 
 
+class Rules(Struct, frozen=True):
+    """What the vendor says of a condition: its name, and the figures of the consolidated tape that it updates."""
+
+    id: int
+    name: str
+    volume: bool
+    high_low: bool
+    open_close: bool
+
+
+def with_rules(rules: Iterable[Rules]) -> dict[int, Condition]:
+    """The built-in table with the vendor's rules in it.
+
+    The vendor does not say whether the quote of the moment made the price: of conditions that are not built in it did
+    where they set the last price.
+    """
+    table = dict(BUILT_IN)
+    for rule in rules:
+        before = BUILT_IN.get(rule.id)
+        quoted = rule.open_close if before is None else before.quoted
+        table[rule.id] = Condition(rule.name, rule.volume, rule.high_low, rule.open_close, quoted)
+    return table
+
+
 class ConditionTable:
-    """Which prints count for what, asked for every print: the answer for each set of conditions is kept."""
+    """Which prints count for what, asked for every print: the answer for each set of conditions is kept.
+
+    A print's answer is kept with it, so that another table changes nothing about the prints of before.
+    """
 
     def __init__(self, conditions: Mapping[int, Condition] = BUILT_IN, calendar: TradingCalendar | None = None) -> None:
         self.conditions = conditions
@@ -116,6 +143,13 @@ class ConditionTable:
         self.fixed: dict[tuple[int, ...], int] = {(): Counts.ALL}
         #: The others: what it counts for in the regular session, and outside of it.
         self._by_session: dict[tuple[int, ...], tuple[int, int]] = {}
+
+    def replace(self, conditions: Mapping[int, Condition]) -> None:
+        """Go by another table from now on."""
+        if conditions != self.conditions:
+            self.conditions = conditions
+            self.fixed = {(): Counts.ALL}
+            self._by_session = {}
 
     def counts(self, conditions: tuple[int, ...], price: float | None, at_ms: int | None) -> int:
         """What a print counts for (`Counts`); without a price, for volume at most."""

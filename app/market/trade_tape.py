@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from app.market.events import Trade
 from app.market.nbbo import Nbbo
+from app.market.trade_conditions import ConditionTable
 from app.market.trade_statistics import WindowStatistics
 from app.market.trade_windows import TapeTrade, TradeWindows
 from app.market.window_merge import TOP_WINDOWS, HandedWindow, busiest_of
@@ -37,11 +38,13 @@ class WindowTrade(Trade, frozen=True, tag_field="ev", tag="T", gc=False):
 class TapePartition:
     """The windows of one partition's symbols, loaded from and written as chunks under `SYMBOL/slot`.
 
-    `quotes` gives the quotes by which the side of new trades is told.
+    `quotes` gives the quotes by which the side of new trades is told, `conditions` what they count for.
     """
 
-    def __init__(self, quotes: Callable[[], Mapping[str, Nbbo]] = dict) -> None:
-        self.windows = TradeWindows()
+    def __init__(
+        self, quotes: Callable[[], Mapping[str, Nbbo]] = dict, conditions: ConditionTable | None = None
+    ) -> None:
+        self.windows = TradeWindows(conditions)
         self._quotes = quotes
         self._statistics: dict[str, WindowStatistics] = {}
         self._stale: set[str] = set()
@@ -108,13 +111,18 @@ class TapePartition:
         return windows
 
 
-def read_tape(symbol: str, chunks: Mapping[int, bytes], limit: int | None = None) -> list[TapeTrade]:
-    """The trades of a symbol for readers, newest first, from its chunks by slot. Raises `ValueError`: not a chunk."""
-    return _loaded(symbol, chunks).tape(symbol, limit)
+def read_tape(
+    symbol: str, chunks: Mapping[int, bytes], limit: int | None = None, conditions: ConditionTable | None = None
+) -> list[TapeTrade]:
+    """The trades of a symbol for readers, newest first, from its chunks by slot; `conditions` names theirs.
+
+    Raises `ValueError`: not a chunk.
+    """
+    return _loaded(symbol, chunks, conditions).tape(symbol, limit)
 
 
-def _loaded(symbol: str, chunks: Mapping[int, bytes]) -> TradeWindows:
-    windows = TradeWindows()
+def _loaded(symbol: str, chunks: Mapping[int, bytes], conditions: ConditionTable | None) -> TradeWindows:
+    windows = TradeWindows(conditions)
     for slot, data in chunks.items():
         windows.load_chunk(symbol, slot, data)
     windows.finish_loading()

@@ -15,6 +15,7 @@ from msgspec import Raw, Struct, field
 from app.errors import UNREADABLE, RestError
 from app.market.events import PreviousDay
 from app.market.splits import Split, is_sound
+from app.market.trade_conditions import Rules
 from app.market.whole_numbers import decoder_of
 from app.reference.entitlements import Endpoint
 from app.reference.records import Kind, TickerSnapshot
@@ -23,10 +24,13 @@ from app.reference.rest import MassiveRest
 log = structlog.get_logger(__name__)
 
 #: The most rows that the vendor gives in one answer.
-RATIOS_PAGE, FLOATS_PAGE, SPLITS_PAGE, TICKERS_PAGE = 50_000, 5_000, 5_000, 1_000
+RATIOS_PAGE, FLOATS_PAGE, SPLITS_PAGE, TICKERS_PAGE, CONDITIONS_PAGE = 50_000, 5_000, 5_000, 1_000, 1_000
 
 #: Pages of one list before it is given up: 12,000 symbols are three pages of floats.
 MOST_PAGES = 100
+
+#: The type of the conditions of trades.
+SALE_CONDITION = "sale_condition"
 
 Row = TypeVar("Row")
 
@@ -88,6 +92,29 @@ class TickerRow(Struct, frozen=True, gc=False):
     type: str | None = None
     primary_exchange: str | None = None
     active: bool = True
+
+
+class UpdateRules(Struct, frozen=True):
+    """Which figures a trade of a condition updates."""
+
+    high_low: bool = field(name="updates_high_low")
+    open_close: bool = field(name="updates_open_close")
+    volume: bool = field(name="updates_volume")
+
+
+class Consolidated(Struct, frozen=True):
+    """The rules of the consolidated tape."""
+
+    consolidated: UpdateRules
+
+
+class ConditionRow(Struct, frozen=True):
+    """A condition: ids repeat between types, and those of trades are sale conditions."""
+
+    id: int
+    type: str
+    name: str = ""
+    update_rules: Consolidated | None = None
 
 
 class BulkRest:
@@ -154,6 +181,21 @@ class BulkRest:
         """The active stocks of the directory, by ticker."""
         query = {"market": "stocks", "active": "true", "limit": str(TICKERS_PAGE), "sort": "ticker", "order": "asc"}
         return self._pages(Kind.SNAPSHOT, Endpoint.TICKERS, "/v3/reference/tickers", query, TickerRow)
+
+    async def conditions(self) -> list[Rules]:
+        """What the vendor says of each sale condition. A `RestError` of kind `garbage`: of none."""
+        path = "/v3/reference/conditions"
+        query = {"asset_class": "stocks", "data_types": "trade", "limit": str(CONDITIONS_PAGE)}
+        rules = [
+            Rules(row.id, row.name or f"condition {row.id}", figures.volume, figures.high_low, figures.open_close)
+            async for row in self._pages(Kind.SNAPSHOT, Endpoint.CONDITIONS, path, query, ConditionRow)
+            if row.type == SALE_CONDITION
+            and row.update_rules is not None
+            and (figures := row.update_rules.consolidated)
+        ]
+        if not rules:
+            raise RestError("garbage", f"REST: {path}: expected sale conditions with update rules, was none")
+        return rules
 
     async def splits(self, first: str, last: str) -> list[Split]:
         """The splits that are executed from one day to another (ISO dates, both included)."""

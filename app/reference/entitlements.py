@@ -33,6 +33,7 @@ class Endpoint(StrEnum):
     SPLITS = "splits"
     TICKERS = "tickers"
     STATUS = "market_status"
+    CONDITIONS = "conditions"
 
 
 class Entitlements:

@@ -135,8 +135,20 @@ DAY_HIGH_LOW: Final = _allowed(1, form_t=True)
 DAY_OPEN_CLOSE: Final = _allowed(2, form_t=True)
 
 
-def conditions() -> list[dict[str, Any]]:
-    """All conditions of trades, by id."""
+#: Conditions of quotes: their ids are those of trades' conditions, too.
+_OF_QUOTES: Final = {1: "Regular, Two-Sided Open", 2: "Regular, One-Sided Open", 12: "Fast Trading"}
+
+
+def conditions(data_type: str | None = None) -> list[dict[str, Any]]:
+    """All conditions, by type and id; `data_type` is `trade` or `nbbo` where only those are wanted."""
+    of_quotes = [
+        {"id": number, "type": "quote_condition", "name": name, "asset_class": "stocks", "data_types": ["nbbo"]}
+        for number, name in _OF_QUOTES.items()
+    ]
+    return [row for row in [*of_quotes, *_of_trades()] if data_type in (None, *row["data_types"])]
+
+
+def _of_trades() -> list[dict[str, Any]]:
     return [
         {
             "id": number,

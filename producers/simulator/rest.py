@@ -235,7 +235,7 @@ class RestApi:
         return {"status": "OK", "count": len(rows), "results": rows}
 
     def _conditions(self, request: web.Request) -> Json:
-        rows = conditions()
+        rows = conditions(request.query.get("data_types"))
         page = self._page(request, rows, (10, 1000))
         return page | {"count": len(page["results"])}
 

@@ -87,7 +87,8 @@ def create_api(settings: Settings, gateway: Gateway | None = None) -> FastAPI:
 
     Raises `SettingsError` where the gateway would be open to a network unasked.
     """
-    served, references = gateway or Gateway(settings), References(settings)
+    served = gateway or Gateway(settings)
+    references = References(settings, served.conditions, served.fail)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -134,9 +134,9 @@ async def get_trades(
     `complete` is false where memory did not do for all of the 1,000.
     """
     tape = await gateway.tape.view()
-    name, trades = symbol, tape.trades(symbol, limit)
+    name, trades = symbol, tape.trades(symbol, limit, gateway.conditions)
     if not trades:
-        name, trades = symbol.upper(), tape.trades(symbol.upper(), limit)
+        name, trades = symbol.upper(), tape.trades(symbol.upper(), limit, gateway.conditions)
     body = {"symbol": name, "count": len(trades), "complete": tape.whole(name), "trades": trades}
     return _one(msgspec.json.encode(body) if trades else None, symbol, "there was no trade in the last five minutes of")
 

@@ -1,25 +1,36 @@
 """The gateway's reference data: a MarketDataCache while the gateway is up, or the reason why there is none."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import Request
 
+from app.background import Background
 from app.errors import SettingsError
 from app.gateway.protocol.problems import Problem
+from app.market.trade_conditions import ConditionTable
 from app.reference.cache import MarketDataCache
+from app.reference.conditions import Conditions
 from app.reference.opening import open_cache
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
-class References:
-    """Opens the cache, which works, degraded, without Redis; without a key for REST there is none."""
+#: The conditions of trades are looked for this often (s); their table changes about once in some years.
+LOOK_EVERY_S = 60.0
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+
+class References:
+    """Opens the cache, which works, degraded, without Redis; without a key for REST there is none.
+
+    While it is open, `conditions` follows the table that a worker fetched.
+    """
+
+    def __init__(self, settings: Settings, conditions: ConditionTable, failed: Callable[[Exception], None]) -> None:
+        self._settings, self._conditions, self._failed = settings, conditions, failed
         self._cache: MarketDataCache | None = None
         self._lacking = "the gateway is starting"
 
@@ -35,10 +46,20 @@ class References:
             yield
             return
         try:
-            yield
+            async with Background("conditions", self._learn_conditions, (), self._failed):
+                yield
         finally:
             self._cache, self._lacking = None, "the gateway is shutting down"
             await opening.__aexit__(None, None, None)
+
+    async def _learn_conditions(self) -> None:
+        assert self._cache is not None
+        conditions = Conditions(self._cache)
+        while True:
+            known = await conditions.known()
+            if known is not None:
+                self._conditions.replace(known)
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def cache(self, _: Request) -> MarketDataCache:
         """The cache. Raises `Problem` (503) where there is none."""

@@ -14,6 +14,7 @@ from app.gateway.protocol.problems import Problem
 from app.gateway.tables.reader import TableReader
 from app.kafka.access import Brokers
 from app.kafka.topics import TRADE_TAPE
+from app.market.trade_conditions import ConditionTable
 from app.market.trade_tape import read_tape
 from app.market.trade_windows import CHUNK_SLOTS, CHUNK_TRADES, TapeTrade
 
@@ -49,12 +50,15 @@ class TapeView:
             self._shorten()
         return []
 
-    def trades(self, symbol: str, limit: int) -> list[TapeTrade]:
-        """The newest trades of a symbol, newest first. Raises `ValueError`: the changelog holds no chunks."""
+    def trades(self, symbol: str, limit: int, conditions: ConditionTable | None = None) -> list[TapeTrade]:
+        """The newest trades of a symbol, newest first; `conditions` names theirs.
+
+        Raises `ValueError`: the changelog holds no chunks.
+        """
         chunks = self._symbols.get(symbol, {})
         # The newest chunk may hold a single trade.
         newest = sorted(chunks.items(), key=lambda item: item[1][0])[-(limit // CHUNK_TRADES + 2) :]
-        return read_tape(symbol, {slot: data for slot, (_, data) in newest}, limit)
+        return read_tape(symbol, {slot: data for slot, (_, data) in newest}, limit, conditions)
 
     def whole(self, symbol: str) -> bool:
         """Whether no chunk of a symbol was dropped for want of memory."""

@@ -10,12 +10,14 @@ from aiokafka import AIOKafkaProducer
 from app.kafka import topics
 from app.kafka.admin import ensure_topics
 from app.market.events import Aggregate
+from app.reference.conditions import Conditions
+from app.reference.opening import open_cache
 from tests.eventually import eventually
 from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, table
-from tests.integration.reference.cache_world import clean, misbehave, requests, simulator
+from tests.integration.reference.cache_world import clean, misbehave, requests, settings, simulator
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path: Path, redis_url: str) -> None:
     """REST fails at first; the worker ranks all the same, and nothing unknown becomes 0."""
     url = await clean(redis_url)
@@ -60,6 +62,14 @@ async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path
                 await eventually(of_the_whole_market, timeout_s=90, interval_s=0.5)
                 found = await table(bootstrap, topics.MARKET_REFERENCE)
                 assert {row["day"] for row in found.values()} == {market.model.day.day}
+
+                async def has_the_conditions() -> bool:
+                    async with open_cache(settings(url, market.rest_url)) as cache:
+                        known = await Conditions(cache).known()
+                    return known is not None and known[12].name == "Form T/Extended Hours"
+
+                # One worker asks, once it owns the trades' first partition; the endpoint may have failed a minute ago.
+                await eventually(has_the_conditions, timeout_s=120, interval_s=0.5)
             finally:
                 workers.stop()
 

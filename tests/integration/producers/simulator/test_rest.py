@@ -156,9 +156,11 @@ async def test_second_bars_and_trades_are_those_that_were_streamed() -> None:
 async def test_conditions_and_a_tickers_details_are_in_the_vendors_forms(simulator: Simulator) -> None:
     def read() -> None:
         rest = RESTClient("simulator", base=simulator.rest_url)
-        rules = {
-            row.id: row.update_rules.consolidated for row in rest.list_conditions(asset_class="stocks", limit=1000)
-        }
+        rows = list(rest.list_conditions(asset_class="stocks", limit=1000))
+        assert [row.type for row in rows if row.id == 12] == ["quote_condition", "sale_condition"], "ids repeat"
+        rules = {row.id: row.update_rules.consolidated for row in rows if row.type == "sale_condition"}
+        of_trades = rest.list_conditions(asset_class="stocks", data_type="trade", params={"data_types": "trade"})
+        assert {row.type for row in of_trades} == {"sale_condition"}
         assert (rules[37].updates_high_low, rules[37].updates_volume) == (False, True)
         assert (rules[15].updates_volume, rules[38].updates_volume) == (False, False)
         details = rest.get_ticker_details("AAPL")
