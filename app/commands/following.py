@@ -115,8 +115,25 @@ def _connected(asked: Wish) -> connect:
 
 
 async def _subscribe(connection: ClientConnection, asked: Wish) -> None:
-    """Raises `GatewayError` where the gateway does not take the subscription."""
-    request = {"action": "subscribe", "id": "watch", "feed": asked.feed, "envelope": True, **asked.options}
+    """Subscribe, to the symbol of the same letters in other case where there is only that one, with a word of it.
+
+    Raises `GatewayError` where the gateway does not take the subscription, or the feed's name may mean several.
+    """
+    similar = await _subscribed(connection, asked, asked.feed)
+    if not similar:
+        return
+    if len(similar) > 1:
+        there = ", ".join(similar)
+        raise GatewayError(f"there is no {asked.feed}; there are {there}: upper and lower case tell symbols apart")
+    sys.stderr.write(f"there is no {asked.feed}: this is {similar[0]}\n")
+    await connection.send(json.dumps({"action": "unsubscribe", "feed": asked.feed}))
+    await connection.recv()
+    await _subscribed(connection, asked, similar[0])
+
+
+async def _subscribed(connection: ClientConnection, asked: Wish, feed: str) -> list[str]:
+    """Subscribe to a feed; what its name may mean in letters of another case, where it is none itself."""
+    request = {"action": "subscribe", "id": "watch", "feed": feed, "envelope": True, **asked.options}
     await connection.send(json.dumps(request))
     answer = json.loads(await connection.recv())
     if answer.get("status") == "error":
@@ -124,6 +141,7 @@ async def _subscribe(connection: ClientConnection, asked: Wish) -> None:
     if answer.get("status") != "subscribed":
         # It closes the connection now, with a code that says more.
         await connection.recv()
+    return list(answer.get("similar", ()))
 
 
 def _reason(closed: websockets.ConnectionClosed) -> str:

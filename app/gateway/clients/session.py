@@ -206,7 +206,7 @@ class _Session:
         snapshot = protocol.flag(request, "snapshot", options.envelope)
         options = fitted(feed, options)
         self._hub.check(self._client, feed, options)
-        await self._client.answer(reply("subscribed", request.id, feed=feed))
+        await self._client.answer(reply("subscribed", request.id, feed=feed, **self._similar(feed)))
         self._hub.subscribe(self._client, feed, options, snapshot or options.mode == "delta", since)
 
     async def _unsubscribe(self, request: Request) -> None:
@@ -218,4 +218,9 @@ class _Session:
         cache, limit = protocol.name(request, "cache"), protocol.limit(request)
         record = self._view.find(cache)
         data = b"null" if record is None else first(record.document(), limit)
-        await self._client.answer(protocol.got(cache, data, request.id))
+        await self._client.answer(protocol.got(cache, data, request.id, **self._similar(cache)))
+
+    def _similar(self, feed: str) -> dict[str, list[str]]:
+        """What a client may mean that names a symbol in letters of another case; nothing where there is the feed."""
+        found = self._view.similar(feed)
+        return {"similar": found} if found else {}

@@ -110,7 +110,7 @@ def page_of(gateway: Gateway, table: PublicTable, symbols: str | None, after: st
     """Rows of a table by symbol; `count` is the number of all, `next` is null on the last page."""
     if symbols is not None:
         named = dict.fromkeys(each.strip() for each in symbols.split(",") if each.strip())
-        found = (gateway.view.get(table, name) or gateway.view.get(table, name.upper()) for name in named)
+        found = (gateway.view.get(table, symbol_of(gateway, name)) for name in named)
         records = [record for record in found if record is not None]
     else:
         records = gateway.view.rows(table)
@@ -123,9 +123,21 @@ def page_of(gateway: Gateway, table: PublicTable, symbols: str | None, after: st
     return json_response(body)
 
 
+def symbol_of(gateway: Gateway, text: str) -> str:
+    """The symbol that a text means: itself, else the only one of the same letters without regard to case.
+
+    A text that means none is given back. Raises `Problem` (404): it may mean several.
+    """
+    found = gateway.view.spelled(text)
+    if len(found) > 1:
+        detail = f"there is no symbol {text!r}; there are {', '.join(found)}: upper and lower case tell them apart"
+        raise Problem(404, "ambiguous-symbol", detail, symbols=found)
+    return found[0] if found else text
+
+
 def row_of(gateway: Gateway, table: PublicTable, symbol: str) -> bytes | None:
-    """A symbol's document, in capitals where it is not there as it is written; None where there is none."""
-    record = gateway.view.get(table, symbol) or gateway.view.get(table, symbol.upper())
+    """A symbol's document, None where there is none. Raises `Problem` as `symbol_of` does."""
+    record = gateway.view.get(table, symbol_of(gateway, symbol))
     return None if record is None else record.document()
 
 

@@ -43,6 +43,18 @@ async def list_symbols(
 
 
 @router.get(
+    "/spellings/{text}", responses=example("ABCW and its warrant", {"text": "abcw", "symbols": ["ABCW", "ABCw"]})
+)
+async def get_spellings(gateway: Reads, text: str) -> Response:
+    """The symbols that a text may mean: itself alone where it is one, else those of the same letters in other case.
+
+    Upper and lower case tell securities apart. Requests by symbol take the exact one, else the only one that
+    this names; where it names several they answer 404.
+    """
+    return json_response(msgspec.json.encode({"text": text, "symbols": gateway.view.spelled(text)}))
+
+
+@router.get(
     "/symbols/{symbol}",
     responses=example("The listing", EXAMPLE_LISTING) | response_of(404, "The directory does not have the symbol"),
 )

@@ -20,6 +20,7 @@ from app.gateway.http.rest import (
     page_example,
     page_of,
     row_of,
+    symbol_of,
 )
 from app.gateway.protocol.feeds import ALL_WINDOWS, DAILY_RANGES, HALTS, NBBO, TRADE_WINDOWS
 from app.gateway.protocol.problems import Problem, response_of
@@ -103,7 +104,7 @@ async def get_trade_window(gateway: Reads, symbol: str) -> Response:
     row = None if symbol == ALL_WINDOWS else row_of(gateway, TRADE_WINDOWS, symbol)
     summary = _summary_of(gateway) if row is None else None
     if summary is not None:
-        name = symbol if symbol in summary.symbols else symbol.upper()
+        name = symbol if symbol in summary.symbols else symbol_of(gateway, symbol)
         statistics = summary.symbols.get(name)
         if statistics is not None:
             head = b'{"timestamp":%s,"symbol":%s,' % (bytes(summary.timestamp), msgspec.json.encode(name))
@@ -136,7 +137,8 @@ async def get_trades(
     tape = await gateway.tape.view()
     name, trades = symbol, tape.trades(symbol, limit, gateway.conditions)
     if not trades:
-        name, trades = symbol.upper(), tape.trades(symbol.upper(), limit, gateway.conditions)
+        name = symbol_of(gateway, symbol)
+        trades = tape.trades(name, limit, gateway.conditions)
     body = {"symbol": name, "count": len(trades), "complete": tape.whole(name), "trades": trades}
     return _one(msgspec.json.encode(body) if trades else None, symbol, "there was no trade in the last five minutes of")
 
@@ -202,10 +204,10 @@ async def list_alerts(
     limit: Annotated[int, Query(ge=1, le=10_000, description="At most so many.")] = 200,
 ) -> Response:
     """The newest alerts, newest first, each once; of the newest 10,000 that the gateway keeps."""
-    names = None if symbol is None else {symbol, symbol.upper()}
+    wanted = None if symbol is None else symbol_of(gateway, symbol)
     found: Iterable[bytes] = (
         entry
         for alert, entry in gateway.view.alerts.all.newest()
-        if (names is None or alert.symbol in names) and (kind is None or alert.kind == kind)
+        if (wanted is None or alert.symbol == wanted) and (kind is None or alert.kind == kind)
     )
     return json_response(b'{"alerts":%s}' % array(islice(found, limit)))

@@ -79,6 +79,8 @@ ALERTS = PublicTable(topics.ALERTS, "alerts:", listed="alerts")
 SYMBOLS = PublicTable(topics.MARKET_SYMBOLS, "symbol:", listed="symbols")
 #: One record: what is known of the vendor's feed.
 VENDOR_FEED = PublicTable(topics.FEED, "vendor:", listed="vendor")
+#: The tables whose keys are symbols.
+BY_SYMBOL = (QUOTES, TRADE_WINDOWS, NBBO, HALTS, DAILY_RANGES, ALERTS, SYMBOLS)
 TABLES = (QUOTES, BOARDS, TRADE_WINDOWS, NBBO, HALTS, DAILY_RANGES, ALERTS, SYMBOLS, VENDOR_FEED)
 
 

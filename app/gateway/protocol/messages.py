@@ -221,9 +221,9 @@ def reply(status: str, request_id: Any = None, **fields: Any) -> bytes:
     return msgspec.json.encode(answer if request_id is None else {"id": request_id, **answer})
 
 
-def got(cache: str, data: bytes, request_id: Any = None) -> bytes:
+def got(cache: str, data: bytes, request_id: Any = None, **fields: Any) -> bytes:
     """The answer to a get; `data` is JSON already."""
-    head = {"cache": cache} if request_id is None else {"id": request_id, "cache": cache}
+    head = {"cache": cache, **fields} if request_id is None else {"id": request_id, "cache": cache, **fields}
     return msgspec.json.encode(head)[:-1] + b',"data":' + data + b"}"
 
 

@@ -11,9 +11,21 @@ import msgspec
 
 from app import clock
 from app.errors import UNREADABLE
-from app.gateway.protocol.feeds import ALERTS, BOARDS, DAILY_RANGES, HALTS, QUOTES, TABLES, PublicTable, board_record
+from app.gateway.protocol.feeds import (
+    ALERTS,
+    ALL_WINDOWS,
+    BOARDS,
+    BY_SYMBOL,
+    DAILY_RANGES,
+    HALTS,
+    QUOTES,
+    TABLES,
+    PublicTable,
+    board_record,
+)
 from app.gateway.tables.lists import AlertLists, HaltedNow, Listing
 from app.gateway.tables.ranges import joined_range
+from app.gateway.tables.spelling import Spellings
 
 
 class Record(Protocol):
@@ -102,6 +114,7 @@ class View:
         self._live = {table.topic.name: 0 for table in tables}
         self._sorted: dict[str, list[TableRecord]] = {}
         self._times = msgspec.json.Decoder(_Times)
+        self._spellings = Spellings()
         self.halted, self.alerts = HaltedNow(), AlertLists(ALERTS)
         self._lists = {HALTS.topic.name: self.halted.take, ALERTS.topic.name: self.alerts.take}
         self._listings = (self.halted.listing, *self.alerts.listings)
@@ -146,6 +159,24 @@ class View:
         record = self._records[table.topic.name].get(key.encode())
         return record if record is not None and record.value is not None else None
 
+    def spelled(self, text: str) -> list[str]:
+        """The symbols that a text may mean: itself where it is one, else those of the same letters in other case."""
+        return self._spellings.of(text, self._is_symbol)
+
+    def similar(self, feed: str) -> list[str]:
+        """Feeds that there are, of symbols that a feed's name may mean where it is none itself."""
+        if self.find(feed) is not None:
+            return []
+        for table in BY_SYMBOL:
+            if feed.startswith(table.prefix) and feed.endswith(table.suffix):
+                text = feed[len(table.prefix) : len(feed) - len(table.suffix)]
+                return [table.feed(symbol) for symbol in self.spelled(text) if symbol != text]
+        return []
+
+    def _is_symbol(self, text: str) -> bool:
+        tables = (table for table in BY_SYMBOL if table.topic.name in self._tables)
+        return text != ALL_WINDOWS and any(self.get(table, text) is not None for table in tables)
+
     def rows(self, table: PublicTable) -> list[TableRecord]:
         """The records of a table by key, without the deleted ones."""
         name = table.topic.name
@@ -184,6 +215,8 @@ class View:
         else:
             record = TableRecord(table, name)
         records[key] = record
+        if table in BY_SYMBOL:
+            self._spellings.note(name)
         # A list's name is taken: no symbol or board may hide it.
         self._feeds.setdefault(record.feed, record)
         return record

@@ -173,3 +173,24 @@ def test_columns_are_those_asked_for() -> None:
     assert [cell(value) for value in (None, True, 3.0, 3.14159, 12345.6, "x")] == [
         "-", "True", "3", "3.14", "12,346", "x",
     ]  # fmt: skip
+
+
+async def test_a_symbol_in_letters_of_another_case_is_followed_with_a_word_or_asked_for(
+    gateway: GatewayProcess, tables: Tables, unique: str
+) -> None:
+    share = unique.upper()
+    rows = {symbol: await tables.quote(symbol) for symbol in (f"{share}W", f"{share}w", f"{share}pA")}
+    wishes = [asked(gateway, f"quote:{symbol}") for symbol in rows]
+
+    async def all_there() -> bool:
+        return all([await get(wish) for wish in wishes])
+
+    await eventually(all_there)
+    code, out, err = await printed(*command(gateway, "get", f"quote:{share.lower()}pa"))
+    assert (code, json.loads(out)["symbol"]) == (0, f"{share}pA")
+    assert f"there is no quote:{share.lower()}pa: this is quote:{share}pA" in err
+    code, out, err = await printed(*command(gateway, "watch", f"quote:{share}w", "--count", "1"))
+    assert (code, json.loads(out)["data"]["symbol"], err) == (0, f"{share}w", "")
+    code, out, err = await printed(*command(gateway, "watch", f"quote:{share.lower()}w", "--count", "1"))
+    assert (code, out) == (1, "")
+    assert f"there are quote:{share}W, quote:{share}w" in " ".join(err.split())

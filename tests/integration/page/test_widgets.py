@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.gateway_fixtures import until_served
 from tests.gateway_stack import TEN_ET_MS, GatewayProcess, Tables
 from tests.page_stack import (
     PAGE_MARKS,
@@ -128,6 +129,30 @@ async def test_a_symbol_that_nobody_knows_says_so(
     await expect(panel).to_contain_text("No quote of NOTHERE yet")
     await expect(panel.locator(".tape")).to_contain_text("No tape")
     await expect(panel.locator(".chart")).to_contain_text("begins with the next trades")
+
+
+@pytest.mark.verify
+async def test_a_search_opens_the_exact_symbol_and_asks_where_there_are_several(
+    chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
+) -> None:
+    await publish(page_tables, market(23))
+    for number, symbol in enumerate(("QRSW", "QRSw", "BApA")):
+        await page_tables.quote(symbol, close=float(number + 1))
+        await until_served(page_gateway, f"/api/quotes/{symbol}")
+    page = await open_page(chromium, page_gateway.url)
+    search, panel = page.locator("#search"), widget(page, "symbol")
+    for typed, symbol in (("QRSw", "QRSw"), ("QRSW", "QRSW"), ("bapa", "BApA")):
+        await search.fill(typed)
+        await page.keyboard.press("Enter")
+        await expect(panel.locator("h2")).to_have_text(symbol)
+    await search.fill("qrsw")
+    await page.keyboard.press("Enter")
+    asked = page.locator(".notice")
+    await expect(asked).to_contain_text("There is no symbol “qrsw”. Did you mean QRSWQRSw?")
+    await expect(panel.locator("h2")).to_have_text("BApA")
+    await asked.get_by_role("button", name="QRSw", exact=True).click()
+    await expect(panel.locator("h2")).to_have_text("QRSw")
+    await expect(asked).to_have_count(0)
 
 
 @pytest.mark.verify

@@ -27,6 +27,7 @@ function App() {
         <Controls show={setShown} />
         <Person />
       </header>
+      <Meanings />
       <Notices />
       <WorkspaceView page={page} />
       <Dialogs page={page} shown={shown} close={() => setShown(null)} />
@@ -38,8 +39,8 @@ function App() {
 
 function Controls({ show }: { show: (shown: Shown) => void }) {
   const search = (event: KeyboardEvent) => {
-    const wanted = choices.search.trim().toUpperCase();
-    if (event.key === "Enter" && wanted) page.open(wanted);
+    const wanted = choices.search.trim();
+    if (event.key === "Enter" && wanted) void page.openMeant(wanted);
     if (event.key === "Escape") {
       event.stopPropagation();
       choices.set("search", "");
@@ -80,6 +81,20 @@ function PauseButton() {
       <span aria-hidden="true">{feeds.paused ? "▶" : "❚❚"}</span> <span class="word-of-pause">{feeds.paused ? "Resume" : "Pause"}</span>
       {waiting > 0 && ` · ${waiting} waiting`}
     </button>
+  );
+}
+
+/** Which symbols a search may mean, where letters of either case name several. */
+function Meanings() {
+  useObservable(page.meaning);
+  const { text, symbols } = page.meaning;
+  if (!symbols.length) return null;
+  const take = (symbol: string) => { page.meaning.clear(); page.open(symbol); };
+  return (
+    <p class="notice" role="alert">There is no symbol “{text}”. Did you mean{" "}
+      {symbols.map((symbol) => <button key={symbol} type="button" onClick={() => take(symbol)}>{symbol}</button>)}?{" "}
+      <button type="button" onClick={() => page.meaning.clear()}>Close</button>
+    </p>
   );
 }
 

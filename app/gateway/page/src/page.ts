@@ -5,6 +5,7 @@ import { Feeds } from "./feeds";
 import { Identity } from "./identity";
 import { read, write } from "./kept";
 import { decodeLayout, freePlace, fresh, keepShelf, type Layout, loadShelf, type Placed } from "./layout";
+import { Meaning } from "./meaning";
 import { Observable } from "./observable";
 import { Rest } from "./rest";
 import { DEFAULTS, type Kind, type Settings } from "./settings";
@@ -141,6 +142,7 @@ export class Page {
   readonly identity: Identity = new Identity(() => this.rest);
   readonly rest = new Rest(() => this.identity.headers());
   readonly status = new StatusPoll(this.rest);
+  readonly meaning = new Meaning(this.rest);
   readonly socket = this.makeSocket();
   readonly feeds = new Feeds(this.socket);
 
@@ -161,6 +163,12 @@ export class Page {
     this.choices.set("symbol", symbol);
     const shows = this.workspace.layout.some((each) => each.kind === "symbol" && !each.settings.symbol);
     if (!shows) this.workspace.add("symbol", 8, 16);
+  }
+
+  /** Look at the symbol that a typed text means; where there are several the page asks which. */
+  async openMeant(text: string): Promise<void> {
+    const symbol = await this.meaning.of(text);
+    if (symbol !== null) this.open(symbol);
   }
 
   togglePause(): void {

@@ -72,7 +72,7 @@ export function BoardWidget(props: WidgetProps) {
         moves={feed?.moves ?? new Map()} entered={feed?.entered ?? new Map()} staleBefore={page.status.staleBefore()} />
       {rows.length === 0 && (
         <p class="empty">
-          {feed?.rows.length ? `No symbol on this board matches “${page.choices.search.trim().toUpperCase()}”. Enter opens its quote.`
+          {feed?.rows.length ? `No symbol on this board matches “${page.choices.search.trim()}”. Enter opens its quote.`
             : words(page, feed, "Nothing ranked yet: rows appear with the first trades of the day.")}
         </p>
       )}
@@ -80,8 +80,8 @@ export function BoardWidget(props: WidgetProps) {
   );
 }
 
-/** The rows whose symbol holds what is searched for. */
+/** The rows whose symbol holds what is searched for, in letters of either case: each is shown under its own name. */
 export function searched(rows: Row[], search: string): Row[] {
   const wanted = search.trim().toUpperCase();
-  return wanted ? rows.filter((row) => row.symbol.includes(wanted)) : rows;
+  return wanted ? rows.filter((row) => row.symbol.toUpperCase().includes(wanted)) : rows;
 }

@@ -26,7 +26,7 @@ export function SymbolWidget(props: WidgetProps) {
     <Frame {...props} title={symbol ?? "Symbol"} hint={settings.symbol ? "fixed" : chosen ? "follows the chosen row" : symbol ? "most shares of the day; choose a row for another" : ""}
       menu={(
         <>
-          <FixedSymbol value={settings.symbol ?? ""} set={(value) => change({ symbol: value })} />
+          <FixedSymbol page={page} value={settings.symbol ?? ""} set={(value) => change({ symbol: value })} />
           <label class="line">Candles
             <select value={String(settings.candle_s)} onChange={(event) => change({ candle_s: Number(event.currentTarget.value) })}>
               {CANDLES.map(([seconds, title]) => <option key={seconds} value={String(seconds)}>{title}</option>)}
@@ -49,16 +49,18 @@ function useLeader(page: Page, wanted: boolean): string | null {
   return wanted ? kept.current : null;
 }
 
-function FixedSymbol({ value, set }: { value: string; set: (value: string | null) => void }) {
+function FixedSymbol({ page, value, set }: { page: Page; value: string; set: (value: string | null) => void }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
-  const submit = (event: Event) => {
+  const submit = async (event: Event) => {
     event.preventDefault();
-    const wanted = text.trim().toUpperCase();
-    set(/^[\w.-]{1,20}$/.test(wanted) ? wanted : null);
+    const wanted = text.trim();
+    if (!/^[\w.:/-]{1,20}$/.test(wanted)) return set(null);
+    const symbol = await page.meaning.of(wanted);
+    if (symbol !== null) set(symbol);
   };
   return (
-    <form class="line" onSubmit={submit}>
+    <form class="line" onSubmit={(event) => void submit(event)}>
       <label>Always show <input type="text" size={8} value={text} placeholder="the chosen" onInput={(event) => setText(event.currentTarget.value)} /></label>
       <button type="submit">Set</button>
     </form>
