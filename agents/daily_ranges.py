@@ -10,6 +10,7 @@ from app import clock
 from app.kafka import topics
 from app.main import app, settings
 from app.market.alerts import AlertRules
+from app.market.bounds import received_ns
 from app.market.daily_alerts import AlertRecord, RangeRow, fold_day, fold_thresholds, reaches_threshold, with_row
 from app.market.events import Aggregate, MinuteAggregate, Reference
 from app.market.quotes import row_at
@@ -36,7 +37,8 @@ def fold_ranges(view: PartitionView[RangeRow], batch: RecordBatch) -> list[Annou
         state, extremes = fold_day(before, event, RULES, calendar, limit_ms)
         reference = references.get(symbol)
         if extremes or reaches_threshold(state, event, reference, RULES):
-            row = row_at(event, rows.get(symbol), reference, calendar, _received_ns(batch, index))
+            received = received_ns(batch.header(index, topics.RECEIVED_NS_HEADER))
+            row = row_at(event, rows.get(symbol), reference, calendar, received)
             state, reached = fold_thresholds(state, row, RULES)
             alerts += [with_row(alert, row) for alert in extremes]
             alerts += reached
@@ -64,11 +66,6 @@ def fold_references(view: PartitionView[RangeRow], batch: RecordBatch) -> list[A
 def _rows_of(table: Any, partition: int) -> Any:
     owned = table.owned.get(partition)
     return {} if owned is None else owned.rows
-
-
-def _received_ns(batch: RecordBatch, index: int) -> int | None:
-    received = batch.header(index, topics.RECEIVED_NS_HEADER)
-    return int(received) if received else None
 
 
 def _announced(alerts: list[AlertRecord]) -> list[Announcement]:

@@ -5,6 +5,7 @@ from typing import Any
 import tables
 from app.kafka import topics
 from app.main import app
+from app.market.bounds import received_ns
 from app.market.events import Quote
 from app.market.nbbo import Nbbo, fold_nbbo, newest_quotes
 from app.market.whole_numbers import decoder_of
@@ -21,7 +22,7 @@ def fold_quotes(view: PartitionView[Nbbo], batch: RecordBatch) -> None:
     newest, late = newest_quotes(batch.decoded(_decode), limits)
     for symbol, (event, index) in newest.items():
         received = batch.header(index, topics.RECEIVED_NS_HEADER)
-        row = fold_nbbo(view.get(symbol), event, int(received) if received else None, limits[index])
+        row = fold_nbbo(view.get(symbol), event, received_ns(received), limits[index])
         if row is None:
             late += 1
         else:

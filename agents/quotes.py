@@ -11,6 +11,7 @@ from app import clock
 from app.kafka import topics
 from app.main import app, settings
 from app.market.boards import PartitionBoards
+from app.market.bounds import received_ns
 from app.market.events import Aggregate, MinuteAggregate
 from app.market.quotes import QuoteState, accumulate, finish, state_of
 from app.market.rows import QuoteRow
@@ -50,7 +51,7 @@ def fold_aggregates(view: PartitionView[QuoteRow], batch: RecordBatch) -> None:
     references = _references(view.partition)
     for symbol, state in states.items():
         received = batch.header(newest[symbol], topics.RECEIVED_NS_HEADER)
-        view[symbol] = finish(state, references.get(symbol), int(received) if received else None)
+        view[symbol] = finish(state, references.get(symbol), received_ns(received))
     left_out.late(batch.topic, late)
 
 

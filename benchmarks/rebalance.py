@@ -93,7 +93,7 @@ class Rows:
             async for record in consumer:
                 if record.key == b"#claim":
                     self.claims[record.partition] += [(time.time(), value) for _, value in record.headers]
-                else:
+                elif record.value is not None:
                     self.written[record.partition].append(time.time())
         finally:
             await consumer.stop()

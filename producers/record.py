@@ -16,6 +16,7 @@ from app.kafka.access import Brokers, KafkaAccess
 from app.kafka.clients import new_admin
 from app.kafka.consuming import consuming
 from app.kafka.topics import PREFIX, RAW_TOPICS, RECEIVED_NS_HEADER, TopicSpec
+from app.market.bounds import received_ns
 
 Progress = Callable[[int, int], None]
 
@@ -100,10 +101,10 @@ async def _write_to(
 
 
 def _line(found: Any) -> bytes:
-    received = dict(found.headers).get(RECEIVED_NS_HEADER, b"null")
+    received = received_ns(dict(found.headers).get(RECEIVED_NS_HEADER))
     head = b'{"topic":%s,"key":%s,"received_ns":%s,' % (
         _encode(found.topic.removeprefix(PREFIX)),
-        _encode(None if found.key is None else found.key.decode("utf-8", "replace")), received,
+        _encode(None if found.key is None else found.key.decode("utf-8", "replace")), _encode(received),
     )  # fmt: skip
     value = found.value or b""
     if b"\n" in value or b"\r" in value or not value:

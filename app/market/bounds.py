@@ -17,6 +17,10 @@ AHEAD_MS: Final = 60_000
 #: The longest bar (ms): a minute, whose end may be told as that of its last second.
 LONGEST_BAR_MS: Final = 61_000
 
+#: The digits of a time in ns: the latest that a row's field can hold is in the year 2262.
+_NS_DIGITS: Final = 19
+_LATEST_NS: Final = 2**63 - 1
+
 
 class AheadOfReceiptError(ValueError):
     """An event, or reference data, of a time that cannot be yet."""
@@ -74,6 +78,17 @@ def newer_reference(
             f"expected reference data of {found.symbol} for {newest} at the latest, was for {found.day}"
         )
     return found if before is None or found.day > before.day or before.day > newest else None
+
+
+def received_ns(header: bytes | None) -> int | None:
+    """When an event was received (epoch ns), by its header of ASCII digits; None where the header does not say.
+
+    A header that is no time costs its event nothing but the time of its receipt.
+    """
+    if header is None or not header.isdigit() or len(header) > _NS_DIGITS:
+        return None
+    found = int(header)
+    return found if 0 < found <= _LATEST_NS else None
 
 
 def _utc(at_ms: int) -> str:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from app import clock
+from app.market.bounds import received_ns
 from app.observability import meters, metrics, tracing
 from app.observability.distributions import Distribution
 from app.stream import RecordBatch
@@ -25,8 +26,7 @@ class TableMeters:
 
     def received_ns(self, batch: RecordBatch) -> int | None:
         """When the producer received a batch's newest event; None where its header does not say."""
-        value = batch.header(len(batch) - 1, self._received_header) if len(batch) else None
-        return int(value) if value is not None and value.isdigit() else None
+        return received_ns(batch.header(len(batch) - 1, self._received_header)) if len(batch) else None
 
     def folded(self, records: int, seconds: float) -> None:
         """A batch was folded."""

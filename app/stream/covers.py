@@ -15,8 +15,12 @@ COVERS_HEADER: Final = "covers"
 #: Name of the header of a claim.
 CLAIM_HEADER: Final = "claim"
 
-#: Key of claims, and of records that only carry `covers`; their value is null, so that no reader sees a row.
+#: Key of claims. Its value is null, so that no reader sees a row.
 CLAIM_KEY: Final = b"#claim"
+
+#: Key of records that only carry `covers`, null as well. Not the claims' key: compaction would take what is covered for
+#: the next claim's sake, before its writer has read it.
+COVERS_KEY: Final = b"#covers"
 
 
 class Covers(msgspec.Struct, frozen=True, rename={"after": "to"}):

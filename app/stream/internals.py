@@ -85,7 +85,7 @@ def drain(
                     records[start:] = [record for record in records[start:] if record.offset >= position]
                 # Whoever traces marks the first record of a record batch: one look for all of it.
                 if trace_header is not None and records[start:]:
-                    traces += [value for name, value in records[start].headers if name == trace_header]
+                    traces += [value for name, value in records[start].headers if name == trace_header and value]
         except Exception as error:
             del records[start_of(records, batch.base_offset) :]
             undecodable.append(Undecodable(max(batch.base_offset, position), batch.next_offset, _reason(error)))

@@ -95,7 +95,7 @@ class PartitionRecovery(Generic[Row]):
     def _decode(batch: RecordBatch, index: int) -> covers.Covers | None:
         try:
             return covers.decode(batch.records[index].headers)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, TypeError) as error:  # a header may be null, too
             raise UnreadableRowError(
                 f"{batch.topic}[{batch.partition}]@{batch.records[index].offset}: its header `covers` cannot be read: "
                 f"{error}"

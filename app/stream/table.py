@@ -15,7 +15,7 @@ import structlog
 from faust.types import TP
 
 from app.stream.batches import RecordBatch
-from app.stream.covers import CLAIM_KEY
+from app.stream.covers import COVERS_KEY
 from app.stream.errors import MissingStateError, OversizedError, SkippedRecordsError
 from app.stream.failing import fail, failure_of
 from app.stream.folding import Flush, Fold, Folding
@@ -215,5 +215,5 @@ class BatchedTable(PartitionedTable[Row]):
         if state is None:
             return
         builder = RecordBatchBuilder(state.writer.producer.create_batch())
-        builder.fill([(CLAIM_KEY, None)], state.covers())
+        builder.fill([(COVERS_KEY, None)], state.covers())
         await self.flushing.send(state, [self.flush_of(state, builder)], [], None)

@@ -112,11 +112,16 @@ class Owner:
 
 
 @asynccontextmanager
-async def owners(bootstrap: str, name: str, number: int, partitions: int = 1) -> AsyncIterator[list[Owner]]:
-    """So many workers of an app with a table, of one partition where no other number is given."""
+async def owners(
+    bootstrap: str, name: str, number: int, partitions: int = 1, changelog: Mapping[str, str] | None = None
+) -> AsyncIterator[list[Owner]]:
+    """So many workers of an app with a table, of one partition where no other number is given.
+
+    `changelog` are settings of the changelog's topic, on top of those that every one has.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    compact = {"cleanup.policy": "compact", "max.message.bytes": "16777216"}
+    compact = {"cleanup.policy": "compact", "max.message.bytes": "16777216", **(changelog or {})}
     await admin.create_topics(
         [
             NewTopic(f"{name}.source", partitions, 1),
@@ -135,6 +140,20 @@ async def owners(bootstrap: str, name: str, number: int, partitions: int = 1) ->
             await each.table.flushing.drain(5.0)
             await each.app.tables.takeover.close()
             await each.app.producer.stop()
+
+
+async def make_source_anew(owner: Owner) -> None:
+    """Delete the source topic, and make one of its name."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=owner.bootstrap)
+    await admin.start()
+    await admin.delete_topics([owner.source])
+
+    async def made() -> bool:
+        answer = await admin.create_topics([NewTopic(owner.source, 1, 1)])
+        return bool(answer.topic_errors[0][1] == 0)
+
+    await eventually(made, timeout_s=20)
+    await admin.close()
 
 
 async def rows_of(owner: Owner) -> dict[str, Any]:

@@ -10,14 +10,12 @@ from functools import partial
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from faust.types import TP
 
 from app.stream import failing
-from app.stream.covers import CLAIM_KEY, decode_claim
+from app.stream.covers import CLAIM_KEY, COVERS_KEY, decode_claim
 from app.stream.letters import DeadLetter
-from tests.eventually import eventually
-from tests.integration.stream.owners import Count, batch_of, fold, owners, read_log, rows_of
+from tests.integration.stream.owners import Count, batch_of, fold, make_source_anew, owners, read_log, rows_of
 
 
 @pytest.fixture(autouse=True)
@@ -102,16 +100,7 @@ async def test_a_source_that_was_made_anew_counts_from_its_beginning(
         await first.take()
         await first.fold(0, 100, keys=("never again",))
         await first.table.drain()
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker_url)
-        await admin.start()
-        await admin.delete_topics([first.source])
-
-        async def made() -> bool:
-            answer = await admin.create_topics([NewTopic(first.source, 1, 1)])
-            return bool(answer.topic_errors[0][1] == 0)
-
-        await eventually(made, timeout_s=20)
-        await admin.close()
+        await make_source_anew(first)
         second.ends = third.ends = {TP(first.source, 0): records}
         await second.take()
         assert second.table.covered(second.source, 0) == 0
@@ -234,7 +223,7 @@ async def test_covers_that_compaction_may_forget_are_said_again(broker_url: str,
         await second.take()
         await second.table.drain()
         (*_, last) = await read_log(broker_url, first.changelog)
-        assert (last.key, last.value) == (CLAIM_KEY, None)
+        assert (last.key, last.value) == (COVERS_KEY, None)
         await third.take()
         assert third.table.covered(third.source, 0) == 11
         assert third.counted == 0

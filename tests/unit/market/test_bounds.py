@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market.bounds import AHEAD_MS, LONGEST_BAR_MS, check_bar, check_time, newer_reference
+from app.market.bounds import AHEAD_MS, LONGEST_BAR_MS, check_bar, check_time, newer_reference, received_ns
 from app.market.calendar import TradingCalendar
 from app.market.events import LimitUpLimitDown, Reference
 from app.market.halts import HaltCodes, fold_halt
@@ -56,3 +56,29 @@ def test_a_halt_of_a_time_to_come_is_refused_and_one_that_is_there_ends_with_a_g
     assert healed is not None
     assert halted.halted_since is not None
     assert (healed.halted_since, healed.upper_band, healed.day) == (None, 9.0, "2013-10-09")
+
+
+@given(st.integers(1, 2**63 - 1))
+def test_a_time_of_receipt_is_read_from_its_header(ns: int) -> None:
+    assert received_ns(b"%d" % ns) == ns
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        b"",
+        b"now",
+        b"-1",
+        b"1.5",
+        b"0",
+        b" 7",
+        b"%d" % 2**63,
+        b"9" * 5000,
+        "\N{SUPERSCRIPT TWO}".encode(),
+        b"\xff",
+    ],
+)
+def test_a_header_that_is_no_time_says_nothing(header: bytes | None) -> None:
+    """Python itself refuses to read 5,000 digits, and a row's field holds 63 bits."""
+    assert received_ns(header) is None

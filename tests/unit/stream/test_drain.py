@@ -1,8 +1,10 @@
 """What no codec can read is named by its offsets, and what is around it is read."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -10,13 +12,13 @@ from app.stream.batches import Undecodable
 from app.stream.internals import drain
 
 
-def record_batch(first: int, count: int, *, broken: bool = False) -> bytes:
+def record_batch(first: int, count: int, *, broken: bool = False, headers: Sequence[tuple[str, Any]] = ()) -> bytes:
     """A record batch as Kafka stores it; a broken one fails its checksum."""
     builder = DefaultRecordBatchBuilder(
         2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=0, batch_size=9999
     )
     for offset in range(count):
-        builder.append(offset, 1000 + offset, b"key", b"value", [])
+        builder.append(offset, 1000 + offset, b"key", b"value", list(headers))
     data = bytearray(builder.build())
     data[0:8] = first.to_bytes(8, "big")
     if broken:
@@ -62,3 +64,23 @@ def test_only_broken_batches_still_move_the_position() -> None:
     assert batch is not None
     assert len(batch) == 0
     assert batch.next_offset == 15
+
+
+@pytest.mark.parametrize(
+    ("header", "traces"),
+    [
+        (("traceparent", b"00-1-2-01"), [b"00-1-2-01"]),
+        (("traceparent", b""), []),
+        (("traceparent", None), []),
+        (("other", b"x"), []),
+    ],
+)
+def test_a_trace_header_that_holds_nothing_costs_no_record(header: tuple[str, Any], traces: list[bytes]) -> None:
+    """A header may be null in Kafka; a batch with such a trace ended the worker, and the next one too."""
+    batch = drain(
+        fetched(record_batch(10, 3, headers=[header]), 10), "t", 0, check_crcs=True, trace_header="traceparent"
+    )
+
+    assert batch is not None
+    assert batch.offsets == [10, 11, 12]
+    assert batch.traces == traces

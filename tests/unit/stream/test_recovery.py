@@ -1,5 +1,7 @@
 """A changelog read back is the table that was written, compaction or not, or recovery ends with an error."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +94,20 @@ def test_a_claim_is_no_row_and_covers_nothing() -> None:
     assert covers.decode_claim(records[-1].headers) == Claim("app", 3, 77)
 
 
+def test_a_claim_does_not_supersede_what_is_covered() -> None:
+    """Compaction takes all but the newest record of a key: what is said again of deleted rows has one of its own."""
+    assert covers.CLAIM_KEY != covers.COVERS_KEY
+    said = covers.encode(Covers({"s": 20}))
+    claim = covers.encode_claim(Claim("app", 4, 77))
+    records = [*log_of([{"a": None}]), Rec(1, 0, covers.COVERS_KEY, None, (said,))]
+    records.append(Rec(2, 0, covers.CLAIM_KEY, None, (claim,)))
+    newest = {record.key: record for record in records if record.key != b"a"}
+    recovery = PartitionRecovery[int](0)
+    recovery.apply(RecordBatch("changelog", 0, list(newest.values()), 3, position=0))
+
+    assert recovery.finish(int, claim_offset=2).covered == {"s": 20}
+
+
 def test_rows_do_not_count_before_the_claim_is_read() -> None:
     """Whatever let the recovery end early: an answer without them would be wrong."""
     recovery = PartitionRecovery[int](0)
@@ -116,9 +132,10 @@ def test_records_that_were_never_delivered_end_the_recovery() -> None:
         recovery.apply(RecordBatch("changelog", 0, [], 9, position=7))
 
 
-def test_a_header_that_cannot_be_read_ends_the_recovery() -> None:
+@pytest.mark.parametrize("header", [b"{", b"", None])
+def test_a_header_that_cannot_be_read_ends_the_recovery(header: Any) -> None:
     """Taken for none, offsets from before it would count."""
-    record = Rec(4, 0, b"a", b"1", ((covers.COVERS_HEADER, b"{"),))
+    record = Rec(4, 0, b"a", b"1", ((covers.COVERS_HEADER, header),))
     with pytest.raises(UnreadableRowError, match=r"changelog\[0\]@4"):
         PartitionRecovery[int](0).apply(RecordBatch("changelog", 0, [record], 5))
 
