@@ -4,7 +4,8 @@
 
 Each with the reason why no public one does:
 
-- aiokafka `AIOKafkaConsumer._fetcher`, `Fetcher._records`, `FetchResult`, `PartitionRecords`: `getmany`
+- aiokafka `AIOKafkaConsumer._fetcher`, `Fetcher._records`, `FetchResult`, `PartitionRecords`, `TopicPartitionState`:
+  `getmany`
   builds an object of eleven fields per record and gives up on a partition at the first batch that
   it cannot decode; `AIOKafkaConsumer._fetch_max_wait_ms`: Faust has a constant there;
 - faust `AIOKafkaConsumerThread._fetch_records`: where the thread reads from aiokafka;
@@ -69,17 +70,20 @@ def drain(
         return None
     parsed = result._partition_records
     source, position = parsed._records, parsed.next_fetch_offset
-    began = position
+    began, end = position, result._assignment.state_value(tp).highwater
     records: list[Any] = []
     undecodable: list[Undecodable] = []
     traces: list[bytes] = []
     while source.has_next():
-        batch = source.next_batch()
+        batch, start = source.next_batch(), len(records)
         try:
             if check_crcs and not batch.validate_crc():
                 raise CorruptRecordException("the checksum does not match")
+            position = _goes_on(undecodable, batch.base_offset, position)
+            if not position < batch.next_offset <= end:
+                # Its base offset is in no checksum. Believed, the partition would stand still or be passed over.
+                raise CorruptRecordException(f"it ends at {batch.next_offset}, expected {position + 1} to {end}")
             if not batch.is_control_batch:
-                start = len(records)
                 records.extend(batch)
                 if records[start:] and records[start].offset < position:
                     records[start:] = [record for record in records[start:] if record.offset >= position]
@@ -87,25 +91,30 @@ def drain(
                 if trace_header is not None and records[start:]:
                     traces += [value for name, value in records[start].headers if name == trace_header and value]
         except Exception as error:
-            del records[start_of(records, batch.base_offset) :]
-            undecodable.append(Undecodable(max(batch.base_offset, position), batch.next_offset, _reason(error)))
-        position = max(position, batch.next_offset)
+            del records[start:]
+            undecodable.append(_stretch(batch, position, end, error))
+            position = undecodable[-1].next_offset
+        else:
+            position = batch.next_offset
     parsed.next_fetch_offset = position
     result._update_position()
     result._partition_records = None
     return RecordBatch(topic, partition, records, position, undecodable, traces, began)
 
 
-def start_of(records: list[Any], offset: int) -> int:
-    """Index of the first record at `offset` or later."""
-    index = len(records)
-    while index and records[index - 1].offset >= offset:
-        index -= 1
-    return index
+def _stretch(batch: Any, position: int, end: int, error: Exception) -> Undecodable:
+    """What a damaged record batch stands for. Its own word for its offsets may be what is damaged."""
+    after = max(position + 1, min(batch.next_offset, end))
+    first = batch.base_offset if position < batch.base_offset < after else position
+    return Undecodable(first, after, f"{type(error).__name__}: {error}")
 
 
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _goes_on(undecodable: list[Undecodable], first_offset: int, position: int) -> int:
+    """Where reading is at the beginning of a sound record batch: a damaged one before it ends there at the latest."""
+    if undecodable and undecodable[-1].next_offset == position > first_offset > undecodable[-1].first_offset:
+        undecodable[-1] = undecodable[-1]._replace(next_offset=first_offset)
+        return first_offset
+    return position
 
 
 async def fetched(

@@ -11,6 +11,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -62,7 +63,8 @@ def test_a_private_function_takes_what_we_give_it(owner: Any, name: str, paramet
         (GroupCoordinator, ["coordinator_id"]),
         (Fetcher, ["_records", "_subscriptions", "_wait_consume_future", "_check_crcs", "_closed"]),
         (PartitionRecords, ["_records", "next_fetch_offset"]),
-        (FetchResult, ["_topic_partition", "_partition_records"]),
+        (FetchResult, ["_topic_partition", "_partition_records", "_assignment"]),
+        (TopicPartitionState, ["highwater"]),
         (Recovery, ["active_offsets", "active_tps", "standby_tps"]),
         (Conductor, ["_topics"]),
         (Consumer, ["_unacked_messages", "_n_acked", "_committed_offset", "_buffered_partitions"]),

@@ -123,7 +123,7 @@ async def claim_and_die(owner: Owner) -> int:
     """Claim the partition in a segment of its own, and go no further; where the claim stands."""
     await asyncio.sleep(0.2)  # A segment lasts a tenth of a second.
     (offset,) = (await owner.app.tables.takeover.ownership.claim(0, [TP(owner.changelog, 0)])).values()
-    return offset
+    return int(offset)
 
 
 async def test_claims_take_nothing_with_them_that_says_what_is_covered(cleaning: str, unique: str) -> None:

@@ -51,8 +51,8 @@ async def test_every_codec_that_producers_use_is_read(broker_url: str, unique: s
     assert await read_all(broker_url, f"{tape.name}.dead") == []
 
 
-def flip_a_byte(segment: Path, base_offset: int) -> None:
-    """Change the last byte of the record batch that begins at an offset, as a bad disk would.
+def damage(segment: Path, base_offset: int, place: int = -1) -> None:
+    """Change a byte (the last one unless named) of the record batch that begins at an offset, as a bad disk would.
 
     A record batch begins with its base offset (8 bytes) and the length of what follows (4 bytes).
     """
@@ -61,8 +61,8 @@ def flip_a_byte(segment: Path, base_offset: int) -> None:
     while int.from_bytes(data[at : at + 8], "big") != base_offset:
         at += 12 + int.from_bytes(data[at + 8 : at + 12], "big")
         assert at < len(data), f"no record batch begins at {base_offset}"
-    end = at + 12 + int.from_bytes(data[at + 8 : at + 12], "big")
-    data[end - 1] ^= 0xFF
+    size = 12 + int.from_bytes(data[at + 8 : at + 12], "big")
+    data[at + place % size] ^= 0xFF
     segment.write_bytes(data)
 
 
@@ -79,7 +79,7 @@ async def test_a_record_batch_that_is_broken_on_disk_is_named_and_passed(codec: 
         for values in ([1, 2, 3], [4, 5], [6]):
             await append(broker.bootstrap_servers, "broken.source", codec, values)
         broker.stop()
-        flip_a_byte(tmp_path / "kafka" / "data" / "broken.source-0" / f"{0:020d}.log", 3)
+        damage(tmp_path / "kafka" / "data" / "broken.source-0" / f"{0:020d}.log", 3)
         broker.start()
         broker.wait_ready()
         workers = Workers(broker.bootstrap_servers, tape.name, tmp_path)

@@ -35,13 +35,14 @@ def _nothing_known() -> None:
 @pytest.mark.parametrize("header", BAD_HEADERS)
 @pytest.mark.parametrize(("make", "fold"), [(bar, fold_aggregates), (quote, fold_quotes)], ids=["quotes", "nbbo"])
 def test_an_event_whose_time_of_receipt_cannot_be_read_counts(make: Make, fold: Make, header: Any) -> None:
-    good, bad = PartitionView(0, {}), PartitionView(0, {})
+    good, bad = PartitionView[Any](0, {}), PartitionView[Any](0, {})
     fold(good, batch_with(make("A", 1, 10), b"7"))
     fold(bad, batch_with(make("A", 1, 10), header))
 
-    assert good.changes["A"].received_ns == 7
-    assert bad.changes["A"].received_ns is None
-    assert msgspec.structs.replace(bad.changes["A"], received_ns=7) == good.changes["A"]
+    known, unknown = (msgspec.to_builtins(view.changes["A"]) for view in (good, bad))
+    assert known.pop("received_ns") == 7
+    assert unknown.pop("received_ns") is None
+    assert known == unknown
 
 
 @pytest.mark.parametrize("header", BAD_HEADERS)

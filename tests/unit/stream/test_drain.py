@@ -26,9 +26,11 @@ def record_batch(first: int, count: int, *, broken: bool = False, headers: Seque
     return bytes(data)
 
 
-def fetched(data: bytes, position: int) -> Any:
+def fetched(data: bytes, position: int, end: int = 100) -> Any:
+    """What a fetch from a position on has brought of a partition that ends before an offset."""
     parsed = SimpleNamespace(_records=MemoryRecords(data), next_fetch_offset=position)
     result = SimpleNamespace(_topic_partition=("t", 0), _partition_records=parsed, positions=[])
+    result._assignment = SimpleNamespace(state_value=lambda tp: SimpleNamespace(highwater=end))
     result.has_more = lambda: result._partition_records is not None
     result.check_assignment = lambda tp: True
     result._update_position = lambda: result.positions.append(parsed.next_fetch_offset)
@@ -64,6 +66,48 @@ def test_only_broken_batches_still_move_the_position() -> None:
     assert batch is not None
     assert len(batch) == 0
     assert batch.next_offset == 15
+
+
+def damaged(data: bytes, place: int, value: int) -> bytes:
+    """A record batch with one byte changed."""
+    found = bytearray(data)
+    found[place] = value
+    return bytes(found)
+
+
+#: Where the fields stand by which a record batch says where it begins and ends: its base offset (8 bytes) is in no
+#: checksum, the distance to its last offset (4 bytes) is.
+BASE_OFFSET, LAST_OFFSET_DELTA = range(8), range(23, 27)
+
+
+@pytest.mark.parametrize("place", [*BASE_OFFSET, *LAST_OFFSET_DELTA])
+@pytest.mark.parametrize("value", [0x00, 0x01, 0x7F, 0xFF])
+def test_damaged_offsets_cost_their_record_batch_alone(place: int, value: int) -> None:
+    """Nothing before or behind it is lost, and reading goes on: its own word of where it ends is not believed."""
+    whole = record_batch(13, 4)
+    result = fetched(record_batch(10, 3) + damaged(whole, place, value) + record_batch(17, 2), 10, end=19)
+    batch = drain(result, "t", 0, check_crcs=True)
+
+    assert batch is not None
+    assert batch.next_offset == 19
+    if damaged(whole, place, value) == whole:
+        assert batch.offsets == [*range(10, 19)]
+    else:
+        assert batch.offsets == [10, 11, 12, 17, 18]
+        ((first, after, reason),) = batch.undecodable
+        assert 13 <= first < after <= 17
+        assert reason.startswith("CorruptRecordException")
+
+
+@pytest.mark.parametrize("place", [*BASE_OFFSET, *LAST_OFFSET_DELTA])
+@pytest.mark.parametrize("value", [0x01, 0x7F, 0xFF])
+def test_reading_goes_on_at_the_partitions_end_at_the_latest(place: int, value: int) -> None:
+    """A damaged record batch that is the last of a fetch: what comes after it was not read yet."""
+    batch = drain(fetched(damaged(record_batch(13, 4), place, value), 13, end=17), "t", 0, check_crcs=True)
+
+    assert batch is not None
+    assert 13 < batch.next_offset <= 17
+    assert (len(batch), len(batch.undecodable)) == (0, 1)
 
 
 @pytest.mark.parametrize(

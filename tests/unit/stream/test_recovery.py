@@ -96,7 +96,6 @@ def test_a_claim_is_no_row_and_covers_nothing() -> None:
 
 def test_a_claim_does_not_supersede_what_is_covered() -> None:
     """Compaction takes all but the newest record of a key: what is said again of deleted rows has one of its own."""
-    assert covers.CLAIM_KEY != covers.COVERS_KEY
     said = covers.encode(Covers({"s": 20}))
     claim = covers.encode_claim(Claim("app", 4, 77))
     records = [*log_of([{"a": None}]), Rec(1, 0, covers.COVERS_KEY, None, (said,))]
