@@ -4,6 +4,8 @@ The vendor's previous day is not adjusted on the day of a split: in its own samp
 reads as a change of 1849 per cent (true: -2.5). Prices are divided and volumes multiplied by the same ratio.
 """
 
+from collections.abc import Iterable, Mapping
+
 from msgspec import Struct, structs
 
 from app.market.events import PreviousDay, Reference
@@ -31,6 +33,21 @@ class Split(Struct, frozen=True):
 def is_sound(split: Split) -> bool:
     """Whether both numbers of a split are above 0: others say nothing."""
     return split.split_from > 0 and split.split_to > 0
+
+
+def mean_volume(volumes: Mapping[str, float], splits: Iterable[Split], before: str) -> float | None:
+    """The mean of volumes by day (ISO date, shares of the day), in the shares of the day before `before`.
+
+    None: there is no volume. A split of `before` itself is not in it: who adjusts by the day's split does that.
+    """
+    past = [split for split in splits if split.execution_date < before]
+    total = 0.0
+    for day, volume in volumes.items():
+        for split in past:
+            if split.execution_date > day:
+                volume *= split.factor
+        total += volume
+    return total / len(volumes) if volumes and total > 0 else None
 
 
 def adjusted(reference: Reference, split: Split) -> Reference:

@@ -8,9 +8,12 @@ import asyncio
 
 from msgspec import Struct
 
+from app.errors import RestError
 from app.market.calendar import TradingCalendar
 from app.market.events import Reference, epoch_ms
+from app.market.splits import adjusted
 from app.reference.cache import MarketDataCache
+from app.reference.day_splits import DaySplits
 from app.reference.records import Answer, Kind, State, TickerSnapshot
 
 #: A snapshot of an earlier day may be all that the vendor has yet (a symbol that has not traded today):
@@ -19,6 +22,9 @@ DAY_RETRY_S = 900.0
 
 #: The names of the three parts, as `Reference.unsettled` has them.
 PARTS = ("previous_day", "avg_volume", "free_float")
+
+#: The fourth: whether the symbol was split today.
+SPLITS = "splits"
 
 
 class Found(Struct, frozen=True):
@@ -38,27 +44,35 @@ class ReferenceLookup:
 
     def __init__(self, cache: MarketDataCache, calendar: TradingCalendar, retry_s: float = 60.0) -> None:
         self._cache, self._calendar, self._retry_s = cache, calendar, retry_s
+        self._splits = DaySplits(cache)
 
     async def reference(self, ticker: str, day: str) -> Found:
-        """The reference data of a ticker as of a trading day (ISO date)."""
+        """The reference data of a ticker as of a trading day (ISO date), adjusted by a split of that day."""
         snapshot, avg_volume, free_float = await asyncio.gather(
             self._snapshot(ticker, day), self._cache.get_avg_volume(ticker), self._cache.get_free_float(ticker)
         )
         answers: tuple[Answer[object], ...] = (snapshot, avg_volume, free_float)  # type: ignore[assignment] # only states are read
-        settled = all(answer.settled for answer in answers)
-        retry_s = None if settled else self._retry_s
         if all(answer.state in (State.FAILED, State.UNAVAILABLE) for answer in answers):
-            return Found(None, settled, retry_s)
+            return Found(None, settled=False, retry_s=self._retry_s)
         value = snapshot.value
+        day = self._day(value) or day
+        unsettled = [part for part, answer in zip(PARTS, answers, strict=True) if not answer.settled]
+        split = None
+        try:
+            split = (await self._splits.of(day)).get(ticker)
+        except RestError:
+            unsettled.append(SPLITS)
         reference = Reference(
             symbol=ticker,
-            day=self._day(value) or day,
+            day=day,
             previous_day=None if value is None else value.previous_day,
             avg_volume=avg_volume.value,
             free_float=free_float.value,
-            unsettled=tuple(part for part, answer in zip(PARTS, answers, strict=True) if not answer.settled),
+            unsettled=tuple(unsettled),
         )
-        return Found(reference, settled, retry_s)
+        if split is not None:
+            reference = adjusted(reference, split)
+        return Found(reference, settled=not unsettled, retry_s=self._retry_s if unsettled else None)
 
     async def _snapshot(self, ticker: str, day: str) -> Answer[TickerSnapshot]:
         answer = await self._cache.get_ticker_snapshot(ticker)

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct, field
 
 from app.market.calendar import NEW_YORK
 from app.market.events import PreviousDay
+from app.market.splits import Split
 
 T = TypeVar("T")
 
@@ -130,3 +131,9 @@ class FloatsBody(Struct, frozen=True):
     """REST's answer to a float request."""
 
     results: list[FloatRow] | None = None
+
+
+class SplitsBody(Struct, frozen=True):
+    """REST's answer to a request for splits."""
+
+    results: list[Split] | None = None

@@ -17,10 +17,11 @@ import msgspec
 from app import clock
 from app.errors import UNREADABLE, RestError, SettingsError
 from app.market.calendar import NEW_YORK
+from app.market.splits import Split, is_sound, mean_volume
 from app.market.whole_numbers import decoder_of
 from app.reference.entitlements import Endpoint, Entitlements
 from app.reference.limits import Limits
-from app.reference.records import BarsBody, FloatsBody, Kind, RatiosBody, SnapshotBody, TickerSnapshot
+from app.reference.records import BarsBody, FloatsBody, Kind, RatiosBody, SnapshotBody, SplitsBody, TickerSnapshot
 from app.reference.statistics import Instruments, Statistics
 from app.reference.store import RedisStore
 from app.reference.wrappers import Guarded, Logged, Retried, chain
@@ -146,16 +147,29 @@ class MassiveRest:
         first = today - timedelta(days=BARS_DAYS)
         path = f"/v2/aggs/ticker/{quote(ticker, safe='')}/range/1/day/{first}/{today}"
         try:
-            query = {"adjusted": "true", "sort": "desc", "limit": "50"}
+            # Not adjusted: the vendor adjusts by a split of today, too, and neither ratio nor float nor snapshot does.
+            query = {"adjusted": "false", "sort": "desc", "limit": "50"}
             body = await self.ask(Kind.AVG_VOLUME, Endpoint.DAILY_BARS, path, query, BarsBody)
         except RestError as error:
             if error.status in HAS_NONE:
                 return None
             raise
         # Today's bar is of a part of a day: it would draw the mean down until the close.
-        whole = [bar for bar in body.results or () if bar.date() != today]
-        volumes = [bar.volume or 0.0 for bar in whole[:BARS]]
-        return _positive(sum(volumes) / len(volumes)) if volumes else None
+        whole = [(day, bar) for bar in body.results or () if (day := bar.date()) is not None and day != today]
+        volumes = {day.isoformat(): bar.volume or 0.0 for day, bar in whole[:BARS]}
+        splits = await self._splits(ticker, first.isoformat()) if volumes else []
+        return _positive(mean_volume(volumes, splits, today.isoformat()))
+
+    async def _splits(self, ticker: str, first: str) -> list[Split]:
+        """A ticker's splits since a day (ISO date); none where the plan does not include them."""
+        query = {"ticker": ticker, "execution_date.gte": first}
+        try:
+            body = await self.ask(Kind.AVG_VOLUME, Endpoint.SPLITS, "/stocks/v1/splits", query, SplitsBody)
+        except RestError as error:
+            if error.status in HAS_NONE:
+                return []
+            raise
+        return [split for split in body.results or () if is_sound(split)]
 
     async def ask(
         self,

@@ -16,9 +16,10 @@ import structlog
 from app.errors import RestError
 from app.market.calendar import TradingCalendar
 from app.market.events import PreviousDay, Reference, epoch_ms
-from app.market.splits import Split, adjusted
+from app.market.splits import Split, adjusted, mean_volume
 from app.reference.bulk_rest import BulkRest, GroupedRow
 from app.reference.cache import MarketDataCache
+from app.reference.day_splits import DaySplits
 from app.reference.records import Kind, TickerSnapshot
 from app.reference.store import PREFIX
 
@@ -180,6 +181,7 @@ class WholeMarket:
     async def _ask_splits(self) -> int:
         first = self._sessions_before()[-1]
         self._splits = await self._rest.splits(first, self.day)
+        await DaySplits(self._cache).keep(self.day, self._splits)
         return len(self._splits)
 
     async def _ask_daily_volumes(self) -> int:
@@ -201,17 +203,13 @@ class WholeMarket:
         """The mean volume of each symbol over the days on which it traded, in shares of the newest of them."""
         splits: dict[str, list[Split]] = {}
         for split in self._splits:
-            if split.execution_date < self.day:
-                splits.setdefault(split.ticker, []).append(split)
-        sums: dict[str, tuple[float, int]] = {}
+            splits.setdefault(split.ticker, []).append(split)
+        by_symbol: dict[str, dict[str, float]] = {}
         for day, volumes in days.items():
             for symbol, volume in volumes.items():
-                for split in splits.get(symbol, ()):
-                    if split.execution_date > day:
-                        volume *= split.factor
-                total, count = sums.get(symbol, (0.0, 0))
-                sums[symbol] = total + volume, count + 1
-        return {symbol: total / count for symbol, (total, count) in sums.items() if total > 0}
+                by_symbol.setdefault(symbol, {})[day] = volume
+        means = {symbol: mean_volume(found, splits.get(symbol, ()), self.day) for symbol, found in by_symbol.items()}
+        return {symbol: mean for symbol, mean in means.items() if mean is not None}
 
     async def _volumes(self, day: str) -> dict[str, float]:
         """The volumes of a finished day; asked for once in six weeks, then kept."""

@@ -17,6 +17,7 @@ from app.reference.records import Layer
 from app.reference.records import State as CacheState
 from app.reference.whole_market import Part, WholeMarket
 from producers.simulator import Simulator
+from producers.simulator.splits import Split
 from tests.integration.reference.cache_world import clean, misbehave, requests, settings, simulator
 
 SYMBOLS = 300
@@ -91,6 +92,55 @@ def cache_url(cache: MarketDataCache) -> str:
     options = cache.store.client.connection_pool.connection_kwargs
     password = f":{options['password']}@" if options.get("password") else ""
     return f"redis://{password}{options['host']}:{options['port']}/{options['db']}"
+
+
+async def test_on_the_day_of_a_split_the_whole_market_and_lookups_by_ticker_say_the_same(
+    market: Simulator, cache: MarketDataCache
+) -> None:
+    """Neither a split of the day nor one in the weeks before it makes a wrong previous close or mean volume."""
+    model, day, earlier = market.model, today(market), days_before(market)[-8]
+    universe = model.universe
+    plain = [
+        slot for slot in range(40, SYMBOLS) if universe.free_float[slot] > 0 and not universe.is_new[slot]
+        and slot not in universe.renamed
+    ]  # fmt: skip
+    with_ratio = next(slot for slot in plain if universe.has_ratios[slot])
+    without, before = [slot for slot in plain if not universe.has_ratios[slot]][:2]
+    model.splits.by_day = {
+        day: [Split(with_ratio, 20, 1), Split(without, 1, 4)], earlier: [Split(before, 1, 10)],
+    }  # fmt: skip
+    told = Told()
+    await MarketFilling(cache, TradingCalendar(), told).fill(day)
+    async with open_cache(settings(cache_url(cache), market.rest_url)) as other:
+        await other.store.client.flushdb()
+        lookup = ReferenceLookup(other, TradingCalendar())
+        for slot, factor, text in ((with_ratio, 1 / 20, "20:1"), (without, 4.0, "1:4"), (before, 1.0, None)):
+            symbol = universe.tickers[slot]
+            found, alone = told.references[symbol], await lookup.reference(symbol, day)
+            assert alone.settled
+            assert alone.reference is not None
+            assert found.previous_day is not None
+            assert found.previous_day.close == pytest.approx(model.history.last.close[slot] / factor)
+            assert found.split == text
+            days = {each: float(model.history.bars(each).volume[slot]) for each in days_before(market)}
+            mean = sum(volume * (10 if slot == before and each < earlier else 1) for each, volume in days.items())
+            if slot != with_ratio:
+                assert found.avg_volume == pytest.approx(total / len(days) * factor)
+            for name in ("avg_volume", "free_float", "split"):
+                assert getattr(alone.reference, name) == pytest.approx(getattr(found, name)), (symbol, name)
+            assert alone.reference.previous_day == found.previous_day
+
+
+async def test_a_lookup_that_cannot_learn_the_days_splits_is_not_settled(
+    market: Simulator, cache: MarketDataCache
+) -> None:
+    lookup = ReferenceLookup(cache, TradingCalendar())
+    assert (await lookup.reference("AAPL", today(market))).settled
+    await cache.delete(f"mdc:splits:{today(market)}")
+    await misbehave(market, rest_status=500, rest_times=100)
+    found = await lookup.reference("AAPL", today(market))
+    assert found.reference is not None
+    assert (found.settled, found.reference.unsettled) == (False, ("splits",))
 
 
 async def test_what_was_filled_is_in_the_cache_by_ticker(market: Simulator, cache: MarketDataCache) -> None:
