@@ -123,7 +123,7 @@ async def test_on_the_day_of_a_split_the_whole_market_and_lookups_by_ticker_say_
             assert found.previous_day.close == pytest.approx(model.history.last.close[slot] / factor)
             assert found.split == text
             days = {each: float(model.history.bars(each).volume[slot]) for each in days_before(market)}
-            mean = sum(volume * (10 if slot == before and each < earlier else 1) for each, volume in days.items())
+            total = sum(volume * (10 if slot == before and each < earlier else 1) for each, volume in days.items())
             if slot != with_ratio:
                 assert found.avg_volume == pytest.approx(total / len(days) * factor)
             for name in ("avg_volume", "free_float", "split"):
