@@ -18,6 +18,7 @@ from app.market.whole_numbers import decoder_of
 from app.stream import PartitionView, RecordBatch
 from app.stream.announced import Announcement
 from tables.receipts import limits_ms
+from tables.test_symbols import unseen_in
 
 RULES = AlertRules(cooldown_ms=round(settings.alert_cooldown_s * 1000))
 calendar = clock.trading_calendar()
@@ -46,7 +47,7 @@ def fold_ranges(view: PartitionView[RangeRow], batch: RecordBatch) -> list[Annou
     for symbol, folded in states.items():
         if folded != view.get(symbol):
             view[symbol] = folded
-    return _announced(alerts)
+    return _announced(alerts, view.partition)
 
 
 def fold_references(view: PartitionView[RangeRow], batch: RecordBatch) -> list[Announcement]:
@@ -60,7 +61,7 @@ def fold_references(view: PartitionView[RangeRow], batch: RecordBatch) -> list[A
             if found:
                 view[symbol] = after
                 alerts += found
-    return _announced(alerts)
+    return _announced(alerts, view.partition)
 
 
 def _rows_of(table: Any, partition: int) -> Any:
@@ -68,8 +69,9 @@ def _rows_of(table: Any, partition: int) -> Any:
     return {} if owned is None else owned.rows
 
 
-def _announced(alerts: list[AlertRecord]) -> list[Announcement]:
-    return [(alert.symbol.encode(), _encode(alert)) for alert in alerts]
+def _announced(alerts: list[AlertRecord], partition: int) -> list[Announcement]:
+    is_unseen = unseen_in(partition)
+    return [(alert.symbol.encode(), _encode(alert)) for alert in alerts if not is_unseen(alert.symbol)]
 
 
 async def _rows_are_there(batch: RecordBatch) -> None:

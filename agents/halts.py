@@ -19,6 +19,7 @@ from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
 from app.stream.announced import Announcement
 from tables.receipts import limits_ms
+from tables.test_symbols import unseen_in
 
 #: A halt of yesterday may stand in lists this long after the day's first bar.
 ENDED_EVERY_S = 30.0
@@ -33,7 +34,7 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
     """Fold each event in order; the alerts of halts that began or ended."""
     owned = tables.quotes.owned.get(view.partition)
     alerts: list[Announcement] = []
-    late = 0
+    late, is_unseen = 0, unseen_in(view.partition)
     for event, limit_ms in zip(batch.decoded(_decode), limits_ms(batch), strict=True):
         symbol = event.symbol or ""
         before = view.get(symbol)
@@ -43,7 +44,8 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
             continue
         view[symbol] = after
         row = None if owned is None else owned.rows.get(symbol)
-        alerts += [(symbol.encode(), _encode(record)) for record in halt_records(before, after, row)]
+        if not is_unseen(symbol):
+            alerts += [(symbol.encode(), _encode(record)) for record in halt_records(before, after, row)]
     left_out.late(batch.topic, late)
     return alerts
 

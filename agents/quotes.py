@@ -20,6 +20,7 @@ from app.observability import left_out
 from app.stream import PartitionView, RecordBatch
 from app.stream.sending import send_records
 from tables.receipts import limits_ms
+from tables.test_symbols import unseen_in
 
 #: A partition hands everything over this often, for a merge that starts afresh. (After a rebalance, which is what
 #: moves the merge, all do so at once.) For 12,000 symbols that is a tenth of what changes in a busy second.
@@ -70,7 +71,7 @@ class Boards:
     def taken(self, partition: int) -> None:
         """The rows of a partition are there."""
         part = self.parts[partition] = PartitionBoards(partition, clock.wall_ns())
-        part.follow(tables.quotes.owned[partition].rows)
+        part.follow(_ranked(partition, tables.quotes.owned[partition].rows))
         self._whole_s[partition] = clock.monotonic_s()
 
     def lost(self, partition: int) -> None:
@@ -81,7 +82,7 @@ class Boards:
         """Rows have changed."""
         part = self.parts.get(partition)
         if part is not None:
-            part.follow(changes)
+            part.follow(_ranked(partition, changes))
 
     def begin_anew(self) -> None:
         """Have all partitions hand everything over: the merge may be another's now."""
@@ -98,6 +99,11 @@ class Boards:
             part.begin_anew()
         found = part.hand_over(app.consumer_generation_id, clock.wall_ns())
         return None if found is None else _encode(found)
+
+
+def _ranked(partition: int, changes: Mapping[str, QuoteRow | None]) -> dict[str, QuoteRow | None]:
+    is_unseen = unseen_in(partition)
+    return {symbol: None if is_unseen(symbol) else row for symbol, row in changes.items()}
 
 
 boards = Boards()

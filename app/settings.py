@@ -195,6 +195,9 @@ class Settings(BaseSettings):
     alert_cooldown_s: float = Field(
         60.0, ge=0, le=86_400, description="A symbol's alerts of new highs are this far apart, as are those of lows."
     )
+    test_symbols: bool = Field(
+        False, description="Have the exchanges' test symbols (ZVZZT) in boards, scans and alerts like others."
+    )
     halting_codes: dict[int, str] = Field(
         dict(HaltCodes().halting), description='LULD indicators that halt a symbol, and why, as JSON: `{"17": "halt"}`.'
     )

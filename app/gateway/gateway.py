@@ -39,7 +39,11 @@ class Gateway:
         self.settings, self.access = settings, Access(settings)
         self.view = View()
         self.hub = Hub(
-            self.view, settings.gateway_max_clients, settings.gateway_max_subscriptions, settings.gateway_max_scans
+            self.view,
+            settings.gateway_max_clients,
+            settings.gateway_max_subscriptions,
+            settings.gateway_max_scans,
+            test_symbols=settings.test_symbols,
         )
         topics, access = [table.topic.name for table in TABLES], KafkaAccess.of(settings)
         #: What ends this process: memory and Kafka may differ, and only a new start can be relied on.

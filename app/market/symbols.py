@@ -1,6 +1,8 @@
 """The directory: what a symbol is. https://massive.com/docs/rest/stocks/tickers/all-tickers"""
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -54,3 +56,17 @@ def _place(listing: Listing, wanted: str, folded: str) -> int | None:
     if name.startswith(folded) or f" {folded}" in name:
         return 3
     return 4 if folded in name else None
+
+
+#: Symbols that exchanges test with, on the tape like others: Nasdaq's begin with Z, those of the NYSE's exchanges end
+#: in TEST, with or without a suffix. Lists of the exchanges: nasdaqtrader.com, nyse.com (test symbols).
+_TEST_SYMBOL: Final = re.compile(
+    r"(Z[A-Z]ZZT|ZEXIT|ZIEXT|ZXIET|ZTEST|ZTST|ZVV|ZXYZ|[ACIMNPZ]TEST)([./ ][A-Za-z]{1,4})?"
+)
+_TEST_NAME: Final = re.compile(r"\btest (stock|symbol|issue|security|company)\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=50_000)
+def is_test_symbol(symbol: str, name: str | None = None) -> bool:
+    """Whether an exchange tests with a symbol: by the exchanges' lists, or because the directory names it so."""
+    return _TEST_SYMBOL.fullmatch(symbol) is not None or (name is not None and _TEST_NAME.search(name) is not None)

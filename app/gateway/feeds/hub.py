@@ -28,8 +28,10 @@ ABNORMAL = 1006
 class Hub:
     """All clients and their subscriptions; every method runs on the event loop's thread."""
 
-    def __init__(self, view: View, max_clients: int, max_subscriptions: int, max_scans: int = 200) -> None:
-        self._scans, self._max_scans = Scans(view), max_scans
+    def __init__(
+        self, view: View, max_clients: int, max_subscriptions: int, max_scans: int = 200, *, test_symbols: bool = False
+    ) -> None:
+        self._scans, self._max_scans = Scans(view, test_symbols), max_scans
         self._view, self._max_clients, self._max_subscriptions = view, max_clients, max_subscriptions
         self._clients: dict[Client, dict[str, Channel]] = {}
         self._unsigned: set[Client] = set()

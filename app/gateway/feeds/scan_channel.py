@@ -76,8 +76,8 @@ class ScanChannel(Channel):
 class Scans:
     """All scans of a gateway over one market, evaluated together."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, view: View, test_symbols: bool = False) -> None:
+        self._view, self._test_symbols = view, test_symbols
         self._market: Market | None = None
         self._channels: list[ScanChannel] = []
         self._dirty: dict[str, Record] = {}
@@ -91,7 +91,7 @@ class Scans:
     def channel(self, name: str, options: Options) -> ScanChannel:
         """A new scan's channel."""
         if self._market is None:
-            self._market = Market(self._view)
+            self._market = Market(self._view, self._test_symbols)
             self._market.load()
         else:
             self._evaluate()

@@ -32,7 +32,8 @@ _values = attrgetter(*SCHEMA)
 class Market:
     """The quote rows as columns; a row has a place for as long as there is a scan."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, test_symbols: bool = False) -> None:
+        self._test_symbols = test_symbols
         self.codes = Codes()
         self.symbols: list[str] = []
         self.columns = {name: np.empty(0) for name in SCHEMA}
@@ -62,6 +63,9 @@ class Market:
             place = self._places.get(record.key)
             if place is None:
                 place = self._new(record.key)
+            if not self._test_symbols and self._view.is_test_symbol(record.key):
+                dead.append(place)
+                continue
             try:
                 row = _decoder.decode(record.value or b"null")
             except UNREADABLE:

@@ -19,6 +19,7 @@ from app.gateway.protocol.feeds import (
     DAILY_RANGES,
     HALTS,
     QUOTES,
+    SYMBOLS,
     TABLES,
     PublicTable,
     board_record,
@@ -26,6 +27,7 @@ from app.gateway.protocol.feeds import (
 from app.gateway.tables.lists import AlertLists, HaltedNow, Listing
 from app.gateway.tables.ranges import joined_range
 from app.gateway.tables.spelling import Spellings
+from app.market.symbols import is_test_symbol
 
 
 class Record(Protocol):
@@ -97,6 +99,12 @@ class _Times(msgspec.Struct):
     received_ns: int | None = None
 
 
+class _Name(msgspec.Struct):
+    """The name of a listing."""
+
+    name: str | None = None
+
+
 class View:
     """All public tables; `apply` takes in records, everything else reads.
 
@@ -113,8 +121,9 @@ class View:
         self._tables = {table.topic.name: table for table in tables}
         self._live = {table.topic.name: 0 for table in tables}
         self._sorted: dict[str, list[TableRecord]] = {}
-        self._times = msgspec.json.Decoder(_Times)
+        self._times, self._names = msgspec.json.Decoder(_Times), msgspec.json.Decoder(_Name)
         self._spellings = Spellings()
+        self._tests: set[str] = set()
         self.halted, self.alerts = HaltedNow(), AlertLists(ALERTS)
         self._lists = {HALTS.topic.name: self.halted.take, ALERTS.topic.name: self.alerts.take}
         self._listings = (self.halted.listing, *self.alerts.listings)
@@ -173,6 +182,10 @@ class View:
                 return [table.feed(symbol) for symbol in self.spelled(text) if symbol != text]
         return []
 
+    def is_test_symbol(self, symbol: str) -> bool:
+        """Whether an exchange tests with a symbol, by the exchanges' lists and by the directory's names."""
+        return symbol in self._tests or is_test_symbol(symbol)
+
     def _is_symbol(self, text: str) -> bool:
         tables = (table for table in BY_SYMBOL if table.topic.name in self._tables)
         return text != ALL_WINDOWS and any(self.get(table, text) is not None for table in tables)
@@ -224,6 +237,8 @@ class View:
     def _checked(self, table: PublicTable, changed: dict[bytes, TableRecord]) -> list[TableRecord]:
         """Count the change; look at the newest row's times, and at a board's shape before it is served."""
         good = list(changed.values())
+        if table is SYMBOLS:
+            self._note_names(good)
         if table is BOARDS:
             good = [record for record in good if self._is_board(record)]
         elif table is QUOTES and good:
@@ -235,6 +250,15 @@ class View:
         for record in good:
             record.version += 1
         return good
+
+    def _note_names(self, records: Iterable[TableRecord]) -> None:
+        for record in records:
+            try:
+                name = self._names.decode(record.value or b"{}").name
+            except UNREADABLE:
+                self.bad_records += 1
+                continue
+            (self._tests.add if is_test_symbol(record.key, name) else self._tests.discard)(record.key)
 
     def _is_board(self, record: TableRecord) -> bool:
         if record.value is None:

@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market.symbols import Listing, found_by
+from app.market.symbols import Listing, found_by, is_test_symbol
+from producers.simulator.securities import TEST_SYMBOLS
+from producers.simulator.symbols import make_universe
 
 DAY = "2026-11-20"
 LISTINGS = [
@@ -48,3 +50,27 @@ def test_all_that_hold_the_text_are_found_and_no_other(listings: list[Listing], 
     assert len(found) == len(expected)
     if any(each.symbol == text for each in listings):
         assert found[0].symbol == text
+
+
+def test_symbols_that_exchanges_test_with_are_known_by_list_and_by_name() -> None:
+    for row in TEST_SYMBOLS:
+        assert is_test_symbol(row.ticker)
+        assert is_test_symbol("QQQX", row.name)
+    for symbol in ("ZVZZT", "ZJZZT", "ZEXIT", "NTEST.Q", "ATEST", "ZTST"):
+        assert is_test_symbol(symbol)
+    for symbol, name in (
+        ("ZVZZ", None),
+        ("TEST", "Testa Corp"),
+        ("ZVZZTA", None),
+        ("Zvzzt", None),
+        ("A", "Contest Stock"),
+    ):
+        assert not is_test_symbol(symbol, name)
+
+
+def test_no_made_up_company_is_taken_for_a_test_symbol() -> None:
+    universe = make_universe(12_000, 3, test_symbols=True)
+    found = {
+        ticker for ticker, name in zip(universe.tickers, universe.names, strict=True) if is_test_symbol(ticker, name)
+    }
+    assert found == {row.ticker for row in TEST_SYMBOLS}
