@@ -17,13 +17,17 @@ from app.stream.failing import fail
 from app.stream.folding import Flush
 from app.stream.letters import from_record, from_undecodable
 from app.stream.partition import PartitionState
+from app.stream.pieces import Pieces
 from app.stream.table import BatchedTable
 
 log = structlog.get_logger(__name__)
 Event = TypeVar("Event")
 
-#: Records that are folded into one flush: the rows that they touch have to fit a record batch.
+#: Records that are folded into one flush at most.
 MOST_RECORDS = 4000
+
+#: What was folded before a piece that does not fit has this long to be written before the worker ends.
+WRITTEN_WITHIN_S = 5.0
 
 
 class Foldable(Protocol[Event]):
@@ -60,6 +64,7 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
     ) -> None:
         super().__init__(app, encode=bytes, decode=bytes, on_ready=self._take_in, on_lost=self._let_go, **options)
         self.make, self.decode_events, self.most_records = make, decode_events, most_records
+        self._pieces: dict[int, Pieces] = {}
         #: State of the partitions that this worker owns now, by number.
         self.folded: dict[int, Any] = {}
 
@@ -71,9 +76,11 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         state.finish_loading()
         rows.clear()
         self.folded[partition] = state
+        self._pieces[partition] = Pieces(self.most_records)
 
     def _let_go(self, partition: int) -> None:
         self.folded.pop(partition, None)
+        self._pieces.pop(partition, None)
 
     def apply(self, state: PartitionState[bytes], changes: Mapping[str, bytes | None]) -> None:
         """Nothing: the state has changed already, and its rows are not held a second time."""
@@ -90,20 +97,25 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         pending = batch.since(state.covered.get(batch.topic))
         rejected: list[tuple[RecordBatch, Exception]] = []
         events = self._decoded(pending, rejected) if len(pending) else []
+        letters = [from_undecodable(batch, found) for found in batch.undecodable]
+        letters += [from_record(found, 0, error) for found, error in rejected]
         started_s = self.around.clock.monotonic_s()
+        flushes: list[Flush] = []
         try:
             with self.span_of(batch):
-                flushes = self._fold_in_place(state, pending, events)
+                self._fold_in_place(state, pending, events, flushes)
         except Exception as error:
             # The state is half changed, and nobody can take it back.
             log.error("fold_failed", table=self.name, batch=repr(pending), error=repr(error))
+            if isinstance(error, OversizedError):
+                # The pieces before it are whole: who starts again begins behind them, with smaller ones.
+                await self.flushing.send(state, flushes, letters, None)
+                await self.flushing.drain(WRITTEN_WITHIN_S)
             fail(self.app, error)
             raise
         if events:
             self.observer.folded(len(events), self.around.clock.monotonic_s() - started_s)
         self._reached(state, batch)
-        letters = [from_undecodable(batch, found) for found in batch.undecodable]
-        letters += [from_record(found, 0, error) for found, error in rejected]
         await self.flushing.send(state, flushes, letters, message)
         return len(events) - len(rejected)
 
@@ -118,19 +130,23 @@ class FoldedTable(BatchedTable[bytes], Generic[Event]):
         return self._decoded(first, rejected) + self._decoded(second, rejected)
 
     def _fold_in_place(
-        self, state: PartitionState[bytes], batch: RecordBatch, events: list[Event | None]
-    ) -> list[Flush]:
-        flushes = []
-        folded = self.folded[state.partition]
-        for start in range(0, len(events), self.most_records):
-            stop = start + self.most_records
+        self, state: PartitionState[bytes], batch: RecordBatch, events: list[Event | None], flushes: list[Flush]
+    ) -> None:
+        """Fold events piece by piece; `flushes` has those of the pieces that are whole, also where this raises."""
+        folded, pieces, start = self.folded[state.partition], self._pieces[state.partition], 0
+        while start < len(events):
+            stop = start + pieces.records
             folded.fold([event for event in events[start:stop] if event is not None])
             state.covered[batch.topic] = batch.records[stop].offset if stop < len(events) else batch.next_offset
-            changes = folded.take_changes()
+            changes, folded_now = folded.take_changes(), min(stop, len(events)) - start
+            start = stop
             if not changes:
                 continue
             builder = self.flush_builder(state, changes)
             if builder is None:
-                raise OversizedError(f"{len(changes)} rows of {self.name}[{state.partition}] do not fit a record batch")
+                raise OversizedError(
+                    f"{len(changes)} rows of {self.name}[{state.partition}] that {folded_now} records changed do not "
+                    "fit a record batch; this worker ends, and takes them in smaller pieces when it is started again"
+                )
+            pieces.written(folded_now, builder.row_bytes)
             flushes.append(self.flush_of(state, builder, batch))
-        return flushes

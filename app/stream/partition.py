@@ -130,6 +130,8 @@ class RecordBatchBuilder:
     def __init__(self, builder: Any) -> None:
         self.builder = builder
         self.records = 0
+        #: Keys and values, before compression.
+        self.row_bytes = 0
 
     def fill(
         self,
@@ -138,8 +140,9 @@ class RecordBatchBuilder:
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> bool:
         """Append all rows, the last one with `headers` too; whether they fit."""
+        self.row_bytes = sum(len(key) + len(value or b"") for key, value in rows)
         # The builder takes a first record of any size, and the broker would then refuse the batch.
-        if sum(len(key) + len(value or b"") for key, value in rows) > MAX_FLUSH_BYTES:
+        if self.row_bytes > MAX_FLUSH_BYTES:
             return False
         append = self.builder.append
         for key, value in rows[:-1]:

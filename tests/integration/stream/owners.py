@@ -66,6 +66,8 @@ class Owner:
         self.bootstrap, self.source, self.changelog = bootstrap, f"{name}.source", f"{name}.table"
         self.app = batched_app(name, bootstrap, partitions=1)
         self.ends: Mapping[TP, int] = {}
+        #: Changelog partitions of further tables, which it takes with its own.
+        self.changelogs: dict[TP, BatchedTable[Count]] = {}
         self.app._consumer = SimpleNamespace(
             assignment=lambda: set(self.ends),
             highwaters=self._highwaters,
@@ -89,7 +91,8 @@ class Owner:
     async def take(self, *partitions: int) -> bool:
         """Claim partitions (none named: 0), and read them back; whether the rows of all were kept instead."""
         takeover = self.app.tables.takeover
-        takeover.assign({TP(self.changelog, partition): self.table for partition in partitions or (0,)}, ())
+        own = {TP(self.changelog, partition): self.table for partition in partitions or (0,)}
+        takeover.assign(own | self.changelogs, ())
         await takeover.keep()
         kept = not takeover.pending
         takeover.begin()
