@@ -12,6 +12,7 @@ from app.main import app, settings
 from app.market.alerts import AlertRules
 from app.market.bounds import received_ns
 from app.market.daily_alerts import AlertRecord, RangeRow, fold_day, fold_thresholds, reaches_threshold, with_row
+from app.market.daily_ranges import is_late
 from app.market.events import Aggregate, MinuteAggregate, Reference
 from app.market.quotes import row_at
 from app.market.whole_numbers import decoder_of
@@ -29,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 def fold_ranges(view: PartitionView[RangeRow], batch: RecordBatch) -> list[Announcement]:
     """Fold each aggregate, and look at the thresholds that it reaches; the alerts."""
-    rows, references = _rows_of(tables.quotes, view.partition), _rows_of(tables.reference, view.partition)
+    references = _rows_of(tables.reference, view.partition)
     states: dict[str, RangeRow] = {}
     alerts: list[AlertRecord] = []
     for index, (event, limit_ms) in enumerate(zip(batch.decoded(_decode), limits_ms(batch), strict=True)):
@@ -39,8 +40,9 @@ def fold_ranges(view: PartitionView[RangeRow], batch: RecordBatch) -> list[Annou
         reference = references.get(symbol)
         if extremes or reaches_threshold(state, event, reference, RULES):
             received = received_ns(batch.header(index, topics.RECEIVED_NS_HEADER))
-            row = row_at(event, rows.get(symbol), reference, calendar, received)
-            state, reached = fold_thresholds(state, row, RULES)
+            row = row_at(event, state.first_price_of(event, calendar), reference, calendar, received)
+            late = is_late(state, row.end_timestamp or row.start_timestamp or 0)
+            state, reached = fold_thresholds(state, row, RULES, late)
             alerts += [with_row(alert, row) for alert in extremes]
             alerts += reached
         states[symbol] = state

@@ -1,6 +1,7 @@
 """Aggregates -> the row of each symbol, and what its partition ranks best."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from app.main import app, settings
 from app.market.boards import PartitionBoards
 from app.market.bounds import received_ns
 from app.market.events import Aggregate, MinuteAggregate
-from app.market.quotes import QuoteState, accumulate, finish, state_of
+from app.market.quotes import Lateness, QuoteState, accumulate, finish, lateness, state_of
 from app.market.rows import QuoteRow
 from app.market.whole_numbers import decoder_of
 from app.observability import left_out
@@ -38,22 +39,33 @@ def fold_aggregates(view: PartitionView[QuoteRow], batch: RecordBatch) -> None:
     """Fold a batch: every aggregate counts, the row of a touched symbol is derived once."""
     states: dict[str, QuoteState] = {}
     newest: dict[str, int] = {}
-    late = 0
+    counted = Counter[Lateness]()
     for index, (event, limit_ms) in enumerate(zip(batch.decoded(_decode), limits_ms(batch), strict=True)):
         symbol = event.symbol or ""
         before = states.get(symbol)
         if before is None and (row := view.get(symbol)) is not None:
             before = state_of(row)
         after = accumulate(before, event, calendar, limit_ms)
-        if after is None:
-            late += 1
-        else:
-            states[symbol], newest[symbol] = after, index
+        if (late := lateness(before, event, after)) is not None:
+            counted[late] += 1
+        if after is not None:
+            states[symbol] = after
+            if after.last is event:
+                newest[symbol] = index
     references = _references(view.partition)
     for symbol, state in states.items():
-        received = batch.header(newest[symbol], topics.RECEIVED_NS_HEADER)
-        view[symbol] = finish(state, references.get(symbol), received_ns(received))
-    left_out.late(batch.topic, late)
+        found = finish(state, references.get(symbol), _received_ns(batch, newest.get(symbol), view.get(symbol)))
+        if symbol in newest or found != view.get(symbol):
+            view[symbol] = found
+    left_out.late(batch.topic, counted.pop(Lateness.OTHER_DAY, 0))
+    left_out.late_bars(counted)
+
+
+def _received_ns(batch: RecordBatch, index: int | None, row: QuoteRow | None) -> int | None:
+    """When the row's last aggregate was received: the batch's at a place, else the one that is there."""
+    if index is None:
+        return None if row is None else row.received_ns
+    return received_ns(batch.header(index, topics.RECEIVED_NS_HEADER))
 
 
 def _references(partition: int) -> Any:

@@ -37,7 +37,8 @@ class AlertRules(Struct, frozen=True):
 class Alert(Struct, frozen=True, gc=False):
     """An alert: `value` is the price, multiple or percentage, `timestamp` epoch ms.
 
-    `key` is equal for the same alert raised twice, so that whoever has seen it can drop the second.
+    `key` is equal for the same alert raised twice, so that whoever has seen it can drop the second. `late` is one by a
+    bar that came after later ones of its symbol.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Alert(Struct, frozen=True, gc=False):
     timestamp: int
     value: float | None
     note: str
+    late: bool = False
 
 
 def range_alerts(alerts: Iterable[RangeAlert]) -> Iterator[Alert]:
@@ -54,7 +56,7 @@ def range_alerts(alerts: Iterable[RangeAlert]) -> Iterator[Alert]:
         kind = AlertKind.NEW_HIGH if alert.direction == "high" else AlertKind.NEW_LOW
         at_ms = round(alert.timestamp * 1000)
         key = f"{alert.symbol}/{kind}/{alert.session}/{at_ms}/{alert.price}"
-        yield Alert(key, alert.symbol, kind, at_ms, alert.price, alert.note)
+        yield Alert(key, alert.symbol, kind, at_ms, alert.price, alert.note, alert.late)
 
 
 def halt_alerts(before: HaltState | None, after: HaltState) -> Iterator[Alert]:
@@ -68,7 +70,9 @@ def halt_alerts(before: HaltState | None, after: HaltState) -> Iterator[Alert]:
         yield Alert(key, after.symbol, AlertKind.RESUMPTION, after.resumed_at, None, after.reason or "")
 
 
-def threshold_alerts(row: QuoteRow, raised: Set[str], rules: AlertRules) -> tuple[frozenset[str], list[Alert]]:
+def threshold_alerts(
+    row: QuoteRow, raised: Set[str], rules: AlertRules, late: bool = False
+) -> tuple[frozenset[str], list[Alert]]:
     """What a row reaches of its day's thresholds: the keys raised by now, and of each kind the highest new one.
 
     `raised` are the keys of the row's day. A row without a time raises nothing.
@@ -89,7 +93,7 @@ def threshold_alerts(row: QuoteRow, raised: Set[str], rules: AlertRules) -> tupl
             continue
         keys = [f"{row.symbol}/{row.day}/{kind}/{threshold:g}" for threshold in reached]
         if keys[-1] not in keys_raised:
-            alerts.append(Alert(keys[-1], row.symbol, kind, at_ms, value, f"At least {reached[-1]:g}{words}"))
+            alerts.append(Alert(keys[-1], row.symbol, kind, at_ms, value, f"At least {reached[-1]:g}{words}", late))
         # Those below count as raised too: a value that falls back through them is no news.
         keys_raised = keys_raised.union(keys)
     return keys_raised, alerts
@@ -98,11 +102,16 @@ def threshold_alerts(row: QuoteRow, raised: Set[str], rules: AlertRules) -> tupl
 def cool_down(
     last_ms: Mapping[str, int], alerts: Iterable[Alert], rules: AlertRules
 ) -> tuple[dict[str, int], list[Alert]]:
-    """The new highs and lows that are not too soon after the last of their kind, and when each was last."""
+    """The new highs and lows that are not too soon after the last of their kind, and when each was last.
+
+    Late ones all pass: they are few, and would be taken for too soon since they are of before the last.
+    """
     latest, passed = dict(last_ms), []
     for alert in alerts:
         before = latest.get(alert.kind)
-        if before is None or alert.timestamp >= before + rules.cooldown_ms:
+        if alert.late:
+            passed.append(alert)
+        elif before is None or alert.timestamp >= before + rules.cooldown_ms:
             latest[alert.kind] = alert.timestamp
             passed.append(alert)
     return latest, passed

@@ -37,7 +37,8 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
 
     `timestamp` is epoch ms. For a new high or low `value` is its price in US dollars, `previous`
     the extreme that fell, and `session` the session that it belongs to. `row` is the symbol's quote
-    row when the alert was raised, None where it has none.
+    row when the alert was raised, None where it has none. `late` alerts are by a bar that came after later ones of its
+    symbol, and of before them.
     """
 
     key: str
@@ -49,6 +50,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     session: Session | None = None
     previous: float | None = None
     row: QuoteRow | None = None
+    late: bool = False
 
 
 def fold_day(
@@ -59,7 +61,7 @@ def fold_day(
     `limit_ms` is as for `fold_range`, and `ValueError` is raised as there.
     """
     ranges, found = fold_range(state, bar, calendar, limit_ms)
-    row = ranges if isinstance(ranges, RangeRow) else RangeRow(**msgspec.structs.asdict(ranges))
+    row = ranges if isinstance(ranges, RangeRow) else RangeRow(*msgspec.structs.astuple(ranges))
     if not found:
         return row, []
     extremes: dict[str, RangeAlert] = {}
@@ -84,16 +86,18 @@ def reaches_threshold(state: RangeRow, bar: Aggregate, reference: Reference | No
     if average and volume is not None and volume >= average * 0.999 * rules.volume_multiples[0]:
         return True
     previous, close = reference.previous_day, bar.close
-    if previous is None or not previous.close or close is None:
+    if previous is None or not previous.close or not close:
         return False
     return abs(close / previous.close - 1.0) >= 0.00999 * rules.gap_percents[0]
 
 
-def fold_thresholds(state: RangeRow, quote: QuoteRow, rules: AlertRules) -> tuple[RangeRow, list[AlertRecord]]:
-    """The row and the alerts of thresholds that a quote row is the first of its day to reach."""
+def fold_thresholds(
+    state: RangeRow, quote: QuoteRow, rules: AlertRules, late: bool = False
+) -> tuple[RangeRow, list[AlertRecord]]:
+    """The row and the alerts of thresholds that a quote row is the first of its day to reach; `late`: by a late bar."""
     if quote.day != state.day:
         return state, []
-    raised, alerts = threshold_alerts(quote, frozenset(state.raised), rules)
+    raised, alerts = threshold_alerts(quote, frozenset(state.raised), rules, late)
     if len(raised) == len(state.raised):
         return state, []
     row = msgspec.structs.replace(state, raised=tuple(sorted(raised)))

@@ -14,7 +14,7 @@ PRICE_DIGITS = 6
 
 
 class Nbbo(Struct, frozen=True, gc=False):
-    """The last quote of a symbol. `spread` and `mid` are None where a side has no price.
+    """The last quote of a symbol. A side without a price (0 on the tape) is None, and so are `spread` and `mid`.
 
     Prices in US dollars, sizes as the vendor gives them, `timestamp` in epoch ms. A locked market
     has a spread of 0, a crossed one a negative spread. `received_ns` is when the producer received
@@ -87,9 +87,8 @@ def fold_nbbo(
             raise ValueError(f"expected a quote of {state.symbol}, was one of {symbol}")
         if (event.timestamp, sequence) < (state.timestamp, state.sequence_number):
             return None
-    bid, ask = event.bid_price, event.ask_price
     # A price of 0 is how the tape says that this side is empty.
-    quoted = bool(bid) and bool(ask)
+    bid, ask = event.bid_price or None, event.ask_price or None
     return Nbbo(
         symbol,
         bid,
@@ -98,8 +97,8 @@ def fold_nbbo(
         ask,
         event.ask_size,
         event.ask_exchange,
-        round(ask - bid, PRICE_DIGITS) if quoted and bid is not None and ask is not None else None,
-        round((bid + ask) / 2, PRICE_DIGITS) if quoted and bid is not None and ask is not None else None,
+        round(ask - bid, PRICE_DIGITS) if bid is not None and ask is not None else None,
+        round((bid + ask) / 2, PRICE_DIGITS) if bid is not None and ask is not None else None,
         event.timestamp,
         sequence,
         received_ns,

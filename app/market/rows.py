@@ -12,8 +12,10 @@ class QuoteRow(Struct, frozen=True, gc=False):
 
     `day` is its trading day (ISO date), `open` the symbol's first price of the session, which
     starts afresh at 04:00 and at 09:30 ET; `opened_regular` tells which of the two it is from.
-    `received_ns` is when the producer received the aggregate. `dollar_volume` is the day's volume
-    times the day's average price, `pct_open_gap` how far `open` is from the previous day's close.
+    `received_ns` is when the producer received the aggregate. `accumulated_volume` is the most that any bar of the
+    day told, `aggregate_vwap` the average price told with it: a bar that comes late raises them and changes no other
+    field but `open`, where it began earlier. `dollar_volume` is the day's volume times the day's average price,
+    `pct_open_gap` how far `open` is from the previous day's close, `open_timestamp` when the bar of `open` began.
     """
 
     symbol: str
@@ -21,7 +23,7 @@ class QuoteRow(Struct, frozen=True, gc=False):
     opened_regular: bool
     volume: float | None
     accumulated_volume: float | None
-    official_open_price: float
+    official_open_price: float | None
     vwap: float | None
     open: float | None
     close: float | None
@@ -47,3 +49,4 @@ class QuoteRow(Struct, frozen=True, gc=False):
     received_ns: int | None = None
     dollar_volume: float | None = None
     pct_open_gap: float | None = None
+    open_timestamp: int | None = None

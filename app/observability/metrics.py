@@ -64,6 +64,7 @@ _PROMETHEUS_UNITS: Final = {"s": "seconds", "By": "bytes"}
 TOPIC, PARTITION = "messaging.destination.name", "messaging.destination.partition.id"
 TABLE, EVENT_TYPE, CLOSE_CODE = "tapereader.table", "tapereader.event.type", "websocket.close.code"
 ERROR_TYPE: Final = "error.type"
+BAR_KIND: Final = "tapereader.bar.kind"
 ANSWER: Final = "tapereader.feed.answer"
 
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
@@ -183,6 +184,11 @@ REBALANCES = Metric(
 LATE = Metric(
     "tapereader.events.late", _COUNTER, "{record}", "events left out since a newer one of their symbol was there",
     (Part.WORKER,), (TOPIC,),
+)  # fmt: skip
+LATE_BARS = Metric(
+    "tapereader.bars.late", _COUNTER, "{bar}",
+    "bars that came after a later one of their symbol (`late`) or in the place of one (`repeated`), and counted",
+    (Part.WORKER,), (BAR_KIND,),
 )  # fmt: skip
 DEAD_LETTERS = Metric(
     "tapereader.dead_letters", _COUNTER, "{record}", "records that could not be processed", (Part.WORKER,)

@@ -126,6 +126,7 @@ class Observed:
         observe(metrics.RECOVERING, lambda: [(self.is_recovering(), {})])
         observe(metrics.RECOVERY_REMAINING, lambda: [(self.recovery_remaining(), {})])
         observe(metrics.LATE, lambda: self._by_topic(left_out.counts))
+        observe(metrics.LATE_BARS, lambda: [(n, {metrics.BAR_KIND: kind}) for kind, n in list(left_out.bars.items())])
         observe(metrics.DEAD_LETTERS, lambda: [(sum(count for count, _ in self._refused()), {})])
         observe(metrics.REFUSED, self._refused)
         observe(metrics.TABLE_ROWS, lambda: [(table.row_count(), _of(table)) for table in self.tables()])

@@ -57,7 +57,7 @@ EXAMPLE_RANGE: dict[str, Any] = EXAMPLE_ROW | {
 EXAMPLE_ALERT: dict[str, Any] = {
     "key": "AAPL/new_high/regular/1795186801500/272.41", "symbol": "AAPL", "kind": "new_high",
     "timestamp": 1795186801500, "value": 272.41, "note": "Broke pre-market high of $271.30", "session": "regular",
-    "previous": 272.38, "row": EXAMPLE_ROW,
+    "previous": 272.38, "row": EXAMPLE_ROW, "late": False,
 }  # fmt: skip
 
 router = APIRouter(prefix="/api", responses=response_of(401, "No API key, or a wrong one"))
@@ -203,7 +203,10 @@ async def list_alerts(
     kind: Annotated[AlertKind | None, Query(description="Only those of this kind.")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="At most so many.")] = 200,
 ) -> Response:
-    """The newest alerts, newest first, each once; of the newest 10,000 that the gateway keeps."""
+    """The newest alerts, newest first, each once; of the newest 10,000 that the gateway keeps.
+
+    `late` ones are by a bar that came after later ones of its symbol: a late print changed it.
+    """
     wanted = None if symbol is None else symbol_of(gateway, symbol)
     found: Iterable[bytes] = (
         entry

@@ -41,6 +41,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     session: str | None = None
     previous: float | None = None
     row: msgspec.Raw = _NULL
+    late: bool = False
 
 
 _alert = msgspec.json.Decoder(Alert)
@@ -65,6 +66,7 @@ def extreme_of(alert: Alert) -> bytes:
         "previous": alert.previous,
         "timestamp": alert.timestamp / 1000,
         "note": alert.note,
+        "late": alert.late,
     }
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in own.items()}
     return encode_row(fields | (_row.decode(alert.row) if bytes(alert.row) != b"null" else {}))

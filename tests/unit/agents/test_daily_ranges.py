@@ -109,7 +109,37 @@ def test_a_bar_ahead_of_its_receipt_is_refused_and_ranges_of_a_day_to_come_heal(
     with pytest.raises(ValueError, match="ahead of its receipt"):
         fold_ranges(view, batch_of([bar("A", 0, 100.0, 10)], START_MS - AHEAD_MS))
     fold_ranges(view, batch_of([bar("A", 0, 100.0, 10)], START_MS + 1000))
-    assert view.changes["A"] == RangeRow("A", DAY, regular_session_high=100.0, regular_session_low=100.0)
+    healed = view.changes["A"]
+    assert healed is not None
+    assert (healed.day, healed.regular_session_high, healed.regular_session_low) == (DAY, 100.0, 100.0)
+
+
+def test_the_row_in_an_alert_across_the_open_is_the_same_wherever_a_batch_is_cut() -> None:
+    """An alert of before 09:30 has the first price of that session, also where the quote row is past the open."""
+    before = [bar("C", -20, 90.0, 10), bar("C", -10, 91.0, 20)]
+    after = [bar("C", 61, 95.0, 30), bar("C", 62, 96.0, 40)]
+    for cut in ([before + after], [before, after], [[event] for event in before + after]):
+        # The other agent's rows may be ahead by any number of bars.
+        state = PartitionState[QuoteRow](0)
+        state.rows = {"C": row_at(after[-1], None, None, calendar)}
+        tables.quotes.data.partitions[0] = state
+        _, alerts = folded(cut)
+        rows = {alert["timestamp"]: (alert["row"]["open"], alert["row"]["opened_regular"]) for alert in alerts}
+        assert rows == {START_MS - 9000: (90.0, False), START_MS + 63_000: (95.0, True)}
+
+
+def test_an_alert_of_a_late_bar_is_marked_and_raised_in_spite_of_the_cool_down() -> None:
+    times = (0, 30, 100, 50, 101)
+    prices = (100.0, 101.0, 100.5, 103.0, 104.0)
+    _, alerts = folded([[bar("C", at, price, 10) for at, price in zip(times, prices, strict=True)]])
+    told = [(alert["timestamp"] - START_MS, alert["value"], alert["late"]) for alert in alerts]
+    assert told == [(31_000, 101.0, False), (51_000, 103.0, True), (102_000, 104.0, False)]
+
+
+def test_a_threshold_that_a_late_bar_reaches_is_marked() -> None:
+    _, alerts = folded([[bar("A", 60, 100.0, 10), bar("A", 20, 100.0, 550), bar("A", 61, 130.0, 560)]])
+    told = [(alert["kind"], alert["late"]) for alert in alerts if alert["kind"] != "new_high"]
+    assert told == [("volume_spike", True), ("gap_up", False)]
 
 
 @given(st.floats(0, 2000), st.floats(0, 300))

@@ -24,7 +24,8 @@ def test_the_state_is_the_newest_quote_the_last_to_arrive_of_equals(sequence: li
     for event in sequence:
         state = fold_nbbo(state, event) or state
     newest = sorted(sequence, key=lambda quote: (quote.timestamp or 0, quote.sequence_number or 0))[-1]
-    bid, ask = newest.bid_price, newest.ask_price
+    # Zero is not a price: the side is empty.
+    bid, ask = newest.bid_price or None, newest.ask_price or None
     both = bid if not bid else ask
     spread, mid = (ask - bid, (bid + ask) / 2) if both and bid and ask else (None, None)
     at, number = newest.timestamp or 0, newest.sequence_number or 0

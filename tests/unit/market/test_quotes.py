@@ -1,6 +1,7 @@
 """Quote rows against a naive reading of the rules, on any sequence of aggregates."""
 
 import math
+from random import Random
 from typing import Any
 
 import msgspec
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 from app.market.bounds import AHEAD_MS, LONGEST_BAR_MS
 from app.market.calendar import TradingCalendar
 from app.market.events import Aggregate, MinuteAggregate, PreviousDay, Reference
-from app.market.quotes import QuoteState, accumulate, finish, row_at, state_of, with_reference
+from app.market.quotes import (
+    FirstPrice,
+    Lateness,
+    QuoteState,
+    accumulate,
+    finish,
+    lateness,
+    row_at,
+    state_of,
+    with_reference,
+)
 from app.market.rows import QuoteRow
 
 CALENDAR = TradingCalendar.new_york()
@@ -64,36 +75,48 @@ def references(draw: st.DrawFn) -> Reference | None:
 
 
 class Naive:
-    """The rules one by one, as dictionaries, with no thought of speed."""
+    """The rules over all bars of the day, as dictionaries, with no thought of speed."""
 
     def __init__(self) -> None:
         self.row: dict[str, Any] | None = None
-        self.prices: dict[tuple[str, bool], float] = {}
+        self.bars: list[tuple[int, int, Aggregate]] = []
+        self.day = ""
 
     def fold(self, event: Aggregate, reference: Reference | None) -> dict[str, Any] | None:
-        row = self.row
         start, end = event.start_timestamp, event.end_timestamp
         started: int = start if start is not None else (end or 0) - 1
         ended: int = end if end is not None else started
-        day, regular = CALENDAR.day_of(started), CALENDAR.opened(started)
-        if row is not None:
-            if (day, ended) < (row["day"], row["ended"]):
-                return None
-            if day == row["day"] and row["opened_regular"]:
-                regular = True
-        offered = event.open if event.open is not None else event.close
-        if offered is not None:
-            self.prices.setdefault((day, regular), offered)
-        self.row = {"symbol": "ABC", "day": day, "opened_regular": regular, "ended": ended}
-        self.row |= {name: getattr(event, name) for name in COPIED}
-        for field in ("volume", "accumulated_volume"):
-            decimal = getattr(event, f"decimal_{field}")
-            if decimal is not None:
-                self.row[field] = decimal
-        self.row["official_open_price"] = event.official_open_price or 0.0
-        self.row["open"] = self.prices.get((day, regular))
+        day = CALENDAR.day_of(started)
+        if day < self.day:
+            return None
+        if day > self.day:
+            self.day, self.bars = day, []
+        self.bars.append((started, ended, event))
+        priced = [each for each in self.bars if each[2].close]
+        # Of equal ones the last that came: `max` and `min` give the first, so that they look from behind.
+        last = max(reversed(priced or self.bars[:1]), key=lambda each: each[1])[2]
+        regular = CALENDAR.opened(self.bars[0][0]) or any(CALENDAR.opened(at) for at, _, _ in priced)
+        of_session = [each for each in priced if CALENDAR.opened(each[0]) == regular]
+        self.row = {"symbol": "ABC", "day": day, "opened_regular": regular, "open": None, "open_timestamp": None}
+        self.row |= {name: getattr(last, name) for name in COPIED}
+        if last.decimal_volume is not None:
+            self.row["volume"] = last.decimal_volume
+        if of_session:
+            first_at, _, first = min(reversed(of_session), key=lambda each: each[0])
+            self.row |= {"open": first.open or first.close, "open_timestamp": first_at}
+        volumes = [(self.volume(bar), bar.aggregate_vwap) for _, _, bar in self.bars]
+        told = [each for each in volumes if each[0] is not None]
+        volume, average = max(reversed(told), key=lambda each: each[0] or 0.0) if told else volumes[-1]
+        self.row |= {"accumulated_volume": volume, "aggregate_vwap": average or None}
+        for name in ("close", "high", "low", "vwap"):
+            self.row[name] = self.row[name] or None
+        self.row["official_open_price"] = last.official_open_price or None
         self.derive(reference)
         return self.row
+
+    @staticmethod
+    def volume(bar: Aggregate) -> Any:
+        return bar.accumulated_volume if bar.decimal_accumulated_volume is None else bar.decimal_accumulated_volume
 
     def derive(self, reference: Reference | None) -> None:
         row = self.row
@@ -102,26 +125,24 @@ class Naive:
         previous = known.previous_day if known is not None else None
         for name in ("close", "open", "high", "low", "volume", "vwap"):
             row[f"prev_day_{name}"] = None if previous is None else getattr(previous, name)
+            if name != "volume":
+                row[f"prev_day_{name}"] = row[f"prev_day_{name}"] or None
         row["avg_volume"] = None if known is None else known.avg_volume
         row["free_float"] = None if known is None else known.free_float
-        close = row["close"] or 0.0
+        close = row["close"]
         for base, change in (("prev_day_close", "change"), ("open", "change_since_open")):
-            price = row[base]
-            row[change] = None if price is None else close - price
-            row[f"pct_{change}"] = (close - price) / price * 100 if price else None
+            price, priced = row[base], close is not None and row[base] is not None
+            row[change] = close - price if priced else None
+            row[f"pct_{change}"] = (close - price) / price * 100 if priced else None
         base, opened = row["prev_day_close"], row["open"]
         row["pct_open_gap"] = (opened - base) / base * 100 if base and opened is not None else None
         traded, average = row["accumulated_volume"], row["aggregate_vwap"]
         row["dollar_volume"] = None if traded is None or average is None else traded * average
-        row["relative_volume"] = (row["accumulated_volume"] or 0.0) / row["avg_volume"] if row["avg_volume"] else None
+        row["relative_volume"] = traded / row["avg_volume"] if row["avg_volume"] and traded is not None else None
 
 
 def as_dict(row: QuoteRow) -> dict[str, Any]:
     return {name: value for name, value in msgspec.structs.asdict(row).items() if name != "received_ns"}
-
-
-def without_order(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "ended"}
 
 
 def fold_quote(
@@ -148,7 +169,7 @@ def test_any_sequence_gives_the_row_that_the_rules_give(sequence: list[tuple[Agg
             assert folded is None
             continue
         assert folded is not None
-        assert as_dict(folded) == without_order(expected)
+        assert as_dict(folded) == expected
         assert folded.received_ns == received_ns
         row = folded
 
@@ -223,6 +244,7 @@ def test_the_row_s_fields_stand_in_their_order() -> None:
         "received_ns": 19,
         "dollar_volume": 18,
         "pct_open_gap": pytest.approx(-600 / 11),
+        "open_timestamp": OPEN_MS,
     }
 
 
@@ -284,7 +306,7 @@ def test_a_row_of_a_time_to_come_heals_with_the_next_good_bar() -> None:
 
 def test_a_wrong_end_holds_a_symbol_up_to_the_next_day_at_most() -> None:
     """Whoever comes without a receipt: the day goes before the end."""
-    late = Aggregate("ABC", open=9.0, end_timestamp=NEXT_MS + 60_000)  # of which day it is, its end says
+    late = Aggregate("ABC", open=9.0, close=9.0, end_timestamp=NEXT_MS + 60_000)  # of which day it is, its end says
     row = fold_quote(None, msgspec.structs.replace(late, start_timestamp=NEXT_MS - 1), None, None)
     after = fold_quote(row, bar(NEXT_MS, 1), None, None)
     assert row is not None
@@ -292,20 +314,98 @@ def test_a_wrong_end_holds_a_symbol_up_to_the_next_day_at_most() -> None:
     assert (row.day, after.day, after.close) == ("2013-10-09", "2013-10-10", 2)
 
 
-@given(st.lists(aggregates(), min_size=1, max_size=8), references())
-def test_the_row_at_a_bar_is_the_one_that_the_bar_made(events: list[Aggregate], reference: Reference | None) -> None:
-    rows: list[tuple[Aggregate, QuoteRow]] = []
-    row: QuoteRow | None = None
-    for event in events:
-        folded = fold_quote(row, event, reference, None)
-        if folded is not None:
-            row = folded
-            rows.append((event, folded))
-    for event, made in rows:
-        session = [found for _, found in rows if (found.day, found.opened_regular) == (made.day, made.opened_regular)]
-        # A row whose session had no price yet, or whose bar began before the session that it counts in, is its own.
-        if made.open == session[-1].open and row_at(event, None, None, CALENDAR).opened_regular == made.opened_regular:
-            assert row_at(event, session[-1], reference, CALENDAR) == made
+@given(
+    aggregates(), references(), st.none() | st.builds(FirstPrice, st.sampled_from([3.0, 4.0]), st.just(PRE_MARKET_MS))
+)
+def test_the_row_at_a_bar_is_the_one_that_the_bar_made_but_for_the_open(
+    event: Aggregate, reference: Reference | None, first: FirstPrice | None
+) -> None:
+    made, at = fold_quote(None, event, reference, 7), row_at(event, first, reference, CALENDAR, 7)
+    assert made is not None
+    if first is None:
+        assert at == made
+    else:
+        assert (at.open, at.open_timestamp) == (first.price, first.start_ms)
+        assert (at.close, at.change, at.volume) == (made.close, made.change, made.volume)
+
+
+@given(st.lists(aggregates(), min_size=1, max_size=8), st.randoms())
+def test_of_bars_of_different_times_the_row_is_the_same_in_any_order_of_a_day(
+    events: list[Aggregate], random: Random
+) -> None:
+    """Each with a close, its own time and its own volume: what is left to chance is what cannot be told apart."""
+    bars = [
+        msgspec.structs.replace(
+            event, close=event.close or 1.0, accumulated_volume=float(at), decimal_accumulated_volume=None,
+            start_timestamp=OPEN_MS - 4000 + at * 1000, end_timestamp=OPEN_MS - 3000 + at * 1000,
+        )
+        for at, event in enumerate(events)
+    ]  # fmt: skip
+    shuffled = list(bars)
+    random.shuffle(shuffled)
+    rows: list[QuoteRow | None] = []
+    for sequence in (bars, shuffled):
+        row: QuoteRow | None = None
+        for event in sequence:
+            row = fold_quote(row, event, None, None) or row
+        rows.append(row)
+    assert rows[0] == rows[1]
+
+
+def test_a_late_bar_raises_the_volume_and_moves_neither_price_nor_time() -> None:
+    """The case of the review: a bar of 10:07:30 sent again five minutes later with 5,000 more shares."""
+    at_ms = OPEN_MS + 37 * 60_000
+    first = Aggregate(
+        "ABC", accumulated_volume=200.0, aggregate_vwap=10.0, close=10.0, high=10.0, start_timestamp=at_ms
+    )
+    next_ = msgspec.structs.replace(first, accumulated_volume=250.0, close=11.0, start_timestamp=at_ms + 200_000)
+    again = msgspec.structs.replace(first, accumulated_volume=5200.0, aggregate_vwap=12.0, close=12.5, high=12.5)
+    row = fold_quote(fold_quote(fold_quote(None, first, None, 1), next_, None, 2), again, None, 3)
+    assert row is not None
+    assert (row.accumulated_volume, row.aggregate_vwap, row.dollar_volume) == (5200.0, 12.0, 62_400.0)
+    assert (row.close, row.high, row.start_timestamp) == (11.0, 10.0, at_ms + 200_000)
+
+
+def test_a_bar_sent_again_takes_the_place_of_the_one_that_made_the_open() -> None:
+    row = fold_quote(fold_quote(None, bar(OPEN_MS, 3), None, None), bar(OPEN_MS + 1000, 5), None, None)
+    row = fold_quote(row, bar(OPEN_MS, 4), None, None)
+    assert row is not None
+    assert (row.open, row.close) == (4, 6)
+
+
+def test_zero_is_not_a_price_and_no_volume_is_one() -> None:
+    event = msgspec.structs.replace(
+        bar(OPEN_MS, 3), volume=0.0, accumulated_volume=0.0, high=0.0, official_open_price=0.0
+    )
+    nothing = Reference("ABC", "2013-10-09", PreviousDay(0.0, 0.0, 0.0, 0.0, 0.0, 0.0), avg_volume=100.0)
+    row = fold_quote(None, event, nothing, None)
+    assert row is not None
+    assert (row.volume, row.accumulated_volume, row.relative_volume, row.prev_day_volume) == (0.0, 0.0, 0.0, 0.0)
+    assert (row.high, row.official_open_price, row.prev_day_close, row.prev_day_open) == (None, None, None, None)
+    assert (row.change, row.pct_change, row.pct_open_gap, row.change_since_open) == (None, None, None, 1)
+
+
+@pytest.mark.parametrize("close", [None, 0.0])
+def test_an_aggregate_without_a_close_changes_no_price(close: float | None) -> None:
+    priced = fold_quote(None, bar(OPEN_MS - 2000, 3), None, None)
+    unpriced = Aggregate("ABC", open=9.0, close=close, accumulated_volume=7.0, start_timestamp=OPEN_MS)
+    row = fold_quote(priced, unpriced, None, None)
+    assert priced is not None
+    assert row == msgspec.structs.replace(priced, accumulated_volume=7.0)
+    alone = fold_quote(None, unpriced, Reference("ABC", "2013-10-09", PreviousDay(close=4.0)), None)
+    assert alone is not None
+    assert (alone.close, alone.open, alone.change, alone.pct_change, alone.change_since_open) == (None,) * 5
+
+
+def test_bars_out_of_turn_are_told_by_kind() -> None:
+    state: QuoteState | None = None
+    found = []
+    for at_ms in (OPEN_MS, OPEN_MS + 1000, OPEN_MS + 1000, OPEN_MS, NEXT_MS, OPEN_MS):
+        event = bar(at_ms, 1)
+        after = accumulate(state, event, CALENDAR)
+        found.append(lateness(state, event, after))
+        state = after or state
+    assert found == [None, None, Lateness.REPEATED, Lateness.LATE, None, Lateness.OTHER_DAY]
 
 
 def test_volumes_are_those_with_fractions() -> None:

@@ -109,8 +109,13 @@ export const ALERT_COLUMNS: Column[] = [
   column("timestamp", "Time", "When it was raised, US/Eastern", time, { priority: 1 }),
   { field: "kind", title: "Alert", hint: "What it is about", show: (value) => ALERT_KINDS[String(value)] ?? asText(value), text: true, priority: 1 },
   { ...column("value", "Value", "Price, multiple of the average volume, or change", dollars, { priority: 1 }), value: alertValue, show: asText },
-  { field: "note", title: "Note", hint: "What was reached", show: asText, text: true, priority: 3 },
+  { field: "note", title: "Note", hint: "What was reached; late: by a bar that came after later ones", show: asText, value: alertNote, needs: ["note", "late"], text: true, priority: 3 },
 ];
+
+function alertNote(row: Row): string {
+  const note = String(row["note"] ?? "");
+  return row["late"] === true ? `Late print${note ? `: ${note}` : ""}` : note;
+}
 
 function alertValue(row: Row): string | null {
   const value = number(row, "value");

@@ -74,14 +74,15 @@ def test_an_alert_is_listed_once_and_is_the_newest_of_its_symbol() -> None:
 def test_lists_of_new_highs_and_lows_have_the_fields_that_widgets_of_ranges_know() -> None:
     view = View()
     row = {"symbol": "A", "close": 15.5, "day": "2026-11-20"}
-    fields = {"value": 15.5, "note": "Broke", "session": "regular", "previous": 15.0, "row": row}
+    fields = {"value": 15.5, "note": "Broke", "session": "regular", "previous": 15.0, "row": row, "late": True}
     high = alert("A", 1_795_186_801_500, "new_high", **fields)
     changed = view.apply(topics.ALERTS.name, [(b"A", high), (b"B", alert("B", 1_795_186_801_600, "new_low"))])
     assert set(versions(changed)) >= {"daily_range_hod_alert", "daily_range_lod_alert"}
     assert document(view, "daily_range_hod_alert") == [
         {
             "key": "A/new_high/1795186801500", "symbol": "A", "session": "regular", "direction": "high", "price": 15.5,
-            "previous": 15.0, "timestamp": 1_795_186_801.5, "note": "Broke", "close": 15.5, "day": "2026-11-20",
+            "previous": 15.0, "timestamp": 1_795_186_801.5, "note": "Broke", "late": True, "close": 15.5,
+            "day": "2026-11-20",
         }
     ]  # fmt: skip
     assert [each["direction"] for each in document(view, "daily_range_lod_alert")] == ["low"]

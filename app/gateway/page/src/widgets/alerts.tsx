@@ -12,7 +12,7 @@ import { TableMenu } from "../tablemenu";
 import { searched } from "./board";
 
 const COLUMNS = ALERT_COLUMNS.map((each) => each.field);
-const FIELDS = ["key", "symbol", "kind", "timestamp", "value", "note"];
+const FIELDS = ["key", "symbol", "kind", "timestamp", "value", "note", "late"];
 const FALLING = new Set(["new_low", "gap_down", "halt"]);
 /** A symbol makes no second sound within this time. */
 const COOLDOWN_MS = 30_000;
