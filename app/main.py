@@ -34,6 +34,7 @@ MODULES = (
     "agents.trade_conditions",
     "agents.trade_tape",
     "agents.trade_windows",
+    "agents.gone_symbols",
 )
 
 settings = Settings.load()

@@ -196,6 +196,10 @@ class TradingCalendar:
             raise ValueError(f"expected a trading day after the calendar's first, {self._days[0].day}, was {day}")
         return self._days[position - 1].day
 
+    def days_before(self, day: str, count: int) -> str:
+        """The trading day (ISO date) so many before a trading day; the calendar's first where it begins later."""
+        return self._days[max(0, self._position(day) - count)].day
+
     def _position(self, day: str) -> int:
         position = self._index.get(day)
         if position is None:
