@@ -12,6 +12,7 @@ import numpy as np
 
 from producers.simulator import conditions
 from producers.simulator.history import Bars
+from producers.simulator.ordering import order_of
 from producers.simulator.shares import SHARE
 from producers.simulator.symbols import Flags, Floats, Ints
 
@@ -85,7 +86,7 @@ class DayBars:
         counted = conditions.VOLUME[code]
         if not counted.all():
             slot, price, size, code = slot[counted], price[counted], size[counted], code[counted]
-        order = np.argsort(slot, kind="stable")
+        order = order_of(slot)
         slots, first = _groups(slot[order])
         ordered, sizes, codes = price[order], size[order], code[order]
         opened, high, low, closed = _prices(ordered, first, conditions.HIGH_LOW[codes], conditions.OPEN_CLOSE[codes])
@@ -110,7 +111,7 @@ class DayBars:
         if not parts:
             return None
         all_slots = np.concatenate([bars.slot for bars in parts])
-        order = np.argsort(all_slots, kind="stable")
+        order = order_of(all_slots)
         slots, first = _groups(all_slots[order])
 
         def column(name: str) -> Floats:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from producers.simulator.activity import DayShape
+from producers.simulator.ordering import in_order
 from producers.simulator.shares import SHARE
 from producers.simulator.symbols import Flags, Floats, Ints, Universe
 
@@ -98,12 +99,12 @@ class OrderFlow:
         quote_slot = quote_slot[~halted[quote_slot]]
         return Flow(
             trade_slot=slot,
-            trade_at=np.sort(rng.integers(0, 1000, len(slot))),
+            trade_at=in_order(rng.integers(0, 1000, len(slot))),
             trade_size=self._sizes(slot, first, below),
             first=first,
             below=below,
             quote_slot=quote_slot,
-            quote_at=np.sort(rng.integers(0, 1000, len(quote_slot))),
+            quote_at=in_order(rng.integers(0, 1000, len(quote_slot))),
         )
 
     def _sizes(self, slot: Ints, first: Flags, below: Flags) -> Ints:

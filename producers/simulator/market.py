@@ -21,6 +21,7 @@ from producers.simulator.conditions import Kind
 from producers.simulator.flow import Flow, OrderFlow
 from producers.simulator.history import History, to_tick
 from producers.simulator.luld import RESUMED, LimitUpLimitDown
+from producers.simulator.ordering import order_of
 from producers.simulator.prices import Prices
 from producers.simulator.prints import CLOSING_S, EXCHANGE, Tape
 from producers.simulator.recent import Recent
@@ -184,7 +185,7 @@ class MarketModel:
         if not parts:
             return Encoded(np.zeros(0, dtype=np.int64), [], [], [])
         at = np.concatenate([part[1] for part in parts])
-        order = np.argsort(at, kind="stable")
+        order = order_of(at)
         names = [kind for kind, _, slot, _ in parts for _ in range(len(slot))]
         slots = np.concatenate([part[2] for part in parts])[order].tolist()
         events = [event for part in parts for event in part[3]]

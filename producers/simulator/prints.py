@@ -4,6 +4,7 @@ Which conditions there are and what they allow is in `conditions`. A third of al
 FINRA; some are priced by agreements and not by the market; some are reported minutes late.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from producers.simulator import conditions
 from producers.simulator.conditions import Kind
 from producers.simulator.flow import Flow
 from producers.simulator.history import to_tick
+from producers.simulator.ordering import in_order, order_of
 from producers.simulator.shares import SHARE
 from producers.simulator.symbols import Flags, Floats, Ints, Universe
 from producers.simulator.wire import FINRA, Trades
@@ -23,7 +25,18 @@ _VENUES: Final = (
 )  # fmt: skip
 EXCHANGE: Final = np.array([venue[0] for venue in _VENUES])
 FACILITY: Final = np.array([venue[1] for venue in _VENUES])
-_VENUE_SHARE: Final = np.cumsum([venue[2] for venue in _VENUES])
+
+#: Shares are told apart by thousandths, so that one look at a table chooses: a fifth of a search.
+_PARTS: Final = 1000
+
+
+def _by_part(shares: Iterable[float]) -> Ints:
+    """The place that each thousandth belongs to, where so many parts of all belong to each place."""
+    counts = [round(share * _PARTS) for share in shares]
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+_VENUE_OF_PART: Final = _by_part(venue[2] for venue in _VENUES)
 #: Venues below this one are FINRA's facilities.
 _EXCHANGES_FROM: Final = 2
 _VENUE_OF_MARKET: Final = {"XNYS": 5, "ARCX": 2, "XASE": 8, "XNAS": 3, "OTC": 1}
@@ -35,8 +48,8 @@ _KINDS: Final = (
     (Kind.CONTINGENT, 0.004), (Kind.QUALIFIED_CONTINGENT, 0.015), (Kind.CASH, 0.001), (Kind.NEXT_DAY, 0.001),
     (Kind.OUT_OF_SEQUENCE, 0.025), (Kind.DERIVED, 0.003), (Kind.PRIOR_REFERENCE, 0.004), (Kind.BUNCHED_SOLD, 0.002),
 )  # fmt: skip
-_KIND_SHARE: Final = np.cumsum([share for _, share in _KINDS])
 _KIND: Final = np.array([*(kind for kind, _ in _KINDS), Kind.ORDINARY])
+_KIND_OF_PART: Final = _KIND[_by_part([*(share for _, share in _KINDS), 1 - sum(share for _, share in _KINDS)])]
 _OFF_MARKET: Final = np.isin(np.arange(len(Kind)), conditions.OFF_MARKET)
 
 #: A print that is reported late is so by 3 s to 15 minutes; the others by some ms.
@@ -85,8 +98,8 @@ class Tape:
         """
         slot = flow.trade_slot
         count, rng = len(slot), self._rng
-        venue = np.searchsorted(_VENUE_SHARE, rng.random(count) * _VENUE_SHARE[-1], side="right")
-        kind = _KIND[np.searchsorted(_KIND_SHARE, rng.random(count), side="right")]
+        venue = _VENUE_OF_PART[(rng.random(count) * len(_VENUE_OF_PART)).astype(np.intp)]
+        kind = _KIND_OF_PART[(rng.random(count) * _PARTS).astype(np.intp)]
         kind[(flow.first & (kind >= Kind.AVERAGE_PRICE)) | flow.below] = Kind.ORDINARY
         special = np.flatnonzero(kind >= Kind.AVERAGE_PRICE)
         reported = np.concatenate((np.flatnonzero(flow.below), special))
@@ -119,7 +132,7 @@ class Tape:
         slots = np.flatnonzero(traded & (np.arange(len(traded)) % CLOSING_S == second))
         if not len(slots):
             return trades
-        at = np.sort(self._rng.integers(0, 1000, len(slots)))
+        at = in_order(self._rng.integers(0, 1000, len(slots)))
         slots = self._rng.permutation(slots)
         auctions = self._auction(slots, at, to_tick(mid[slots]), Kind.CLOSING, CLOSING_SHARE)
         official = auctions | {"code": np.full(len(slots), 4 * Kind.OFFICIAL_CLOSE)}
@@ -127,12 +140,12 @@ class Tape:
         both = {
             name: np.concatenate((getattr(trades, name), getattr(closing, name))) for name in Trades.__struct_fields__
         }
-        order = np.argsort(both["at"], kind="stable")
+        order = order_of(both["at"])
         return Trades(**{name: column[order] for name, column in both.items()})
 
     def equal_now_and_then(self, trades: Trades, sequence: Ints) -> Ints:
         """Sequence numbers in which some prints have the number of the symbol's print before them."""
-        order = np.argsort(trades.slot, kind="stable")
+        order = order_of(trades.slot)
         same = np.flatnonzero(
             (np.diff(trades.slot[order]) == 0) & (self._rng.random(max(len(order) - 1, 0)) < EQUAL_SEQUENCE)
         )
@@ -188,5 +201,5 @@ class Tape:
 def _joined(one: Rows, other: Rows) -> Rows:
     """Rows of both in time order, at equal times those of `one` first."""
     both = {name: np.concatenate((column, other[name])) for name, column in one.items()}
-    order = np.argsort(both["at"], kind="stable")
+    order = order_of(both["at"])
     return {name: column[order] for name, column in both.items()}

@@ -15,13 +15,21 @@ def decimal(size: int) -> str:
 
 
 #: Most prints are of few whole shares.
-_KNOWN: Final = {number * SHARE: f"{number}.0" for number in range(1, 2001)}
+_KNOWN: Final = {number * SHARE: f"{number}.0" for number in range(2001)}
+_WHOLE: Final = "0" * 6
 
 
 def decimals(sizes: Ints) -> list[str]:
-    """As `decimal`, of each."""
+    """As `decimal`, of each: cut from the digits of the whole number, which takes a third of formatting the parts."""
     known = _KNOWN.get
     return [
-        known(size) or (f"{text[:-6]}.{text[-6:]}" if size % SHARE and (text := str(size))[6:] else decimal(size))
+        known(size)
+        or (
+            f"0.{str(size + SHARE)[1:]}"
+            if size < SHARE
+            else f"{text[:-6]}.{text[-6:]}"
+            if (text := str(size))[-6:] != _WHOLE
+            else f"{text[:-6]}.0"
+        )
         for size in sizes.tolist()
     ]
