@@ -13,7 +13,8 @@ from app import clock
 from producers.simulator.clock import VirtualClock
 from producers.simulator.connection import Connection
 from producers.simulator.faults import FaultRequest, Faults, MalformedFrames, SymbolLess, UnknownEvents
-from producers.simulator.market import KINDS, Encoded, MarketModel
+from producers.simulator.market import MarketModel
+from producers.simulator.second import KINDS, Encoded
 
 log = structlog.get_logger(__name__)
 

@@ -21,16 +21,15 @@ from producers.simulator.conditions import Kind
 from producers.simulator.flow import Flow, OrderFlow
 from producers.simulator.history import History, to_tick
 from producers.simulator.luld import RESUMED, LimitUpLimitDown
-from producers.simulator.ordering import order_of
 from producers.simulator.prices import Prices
 from producers.simulator.prints import CLOSING_S, EXCHANGE, Tape
 from producers.simulator.recent import Recent
+from producers.simulator.second import Encoded, Second, encoded
 from producers.simulator.securities import WHOLE_MARKET
 from producers.simulator.splits import Splits
 from producers.simulator.symbols import Flags, Floats, Ints, make_universe
-from producers.simulator.wire import Bands, Bar, MinuteBar, Quotes, Trades, encode_bars
+from producers.simulator.wire import Bands, Quotes, Trades
 
-KINDS: Final = ("LULD", "T", "Q", "A", "AM")
 _EXCHANGES: Final = EXCHANGE[2:]
 
 #: The vendor waits for so long before a second bar goes out.
@@ -51,34 +50,6 @@ class World(Struct, frozen=True):
     late_bars: bool = False
     test_symbols: bool = False
     overnight: bool = False
-
-
-class Second(Struct, frozen=True):
-    """The events of one virtual second.
-
-    Bands are due at its start, bars at its end: `sent` are the second bars whose turn it is, those of 2 s before, and
-    `again` (second bars) and `minutes_again` those that a late print has changed, one row in each. `bars` are the
-    second's own.
-    """
-
-    start_ms: int
-    trades: Trades
-    quotes: Quotes
-    bars: BarColumns
-    sent: list[BarColumns]
-    minute: BarColumns | None
-    again: list[BarColumns]
-    minutes_again: list[BarColumns]
-    bands: Bands
-
-
-class Encoded(Struct, frozen=True):
-    """Events in order of delivery: when each is due (epoch ms), its type, its symbol, its JSON."""
-
-    due_ms: Ints
-    kinds: list[str]
-    slots: list[int]
-    events: list[bytes]
 
 
 class MarketModel:
@@ -166,33 +137,7 @@ class MarketModel:
 
     def encode(self, second: Second, kinds: frozenset[str]) -> Encoded:
         """The events of the wanted types as JSON, in order of delivery; costs only what is wanted."""
-        start_ms, tickers, tape = second.start_ms, self.universe.tickers, self.universe.tape
-        parts: list[tuple[str, Ints, Ints, list[bytes]]] = []
-        if "LULD" in kinds and len(second.bands.slot):
-            slot = second.bands.slot
-            parts.append(("LULD", np.zeros_like(slot), slot, second.bands.encode(start_ms, tickers, tape)))
-        if "T" in kinds:
-            trades = second.trades
-            parts.append(("T", trades.at, trades.slot, trades.encode(start_ms, tickers, tape)))
-        if "Q" in kinds:
-            quotes = second.quotes
-            parts.append(("Q", quotes.at, quotes.slot, quotes.encode(start_ms, tickers, tape)))
-        minutes = second.minutes_again if second.minute is None else [*second.minutes_again, second.minute]
-        for kind, sent, form in (("A", [*second.again, *second.sent], Bar), ("AM", minutes, MinuteBar)):
-            for bars in sent if kind in kinds else ():
-                events = encode_bars(bars, tickers, form, self.universe.otc)
-                parts.append((kind, np.full(len(bars.slot), 1000), bars.slot, events))
-        if not parts:
-            return Encoded(np.zeros(0, dtype=np.int64), [], [], [])
-        at = np.concatenate([part[1] for part in parts])
-        order = order_of(at)
-        names = [kind for kind, _, slot, _ in parts for _ in range(len(slot))]
-        slots = np.concatenate([part[2] for part in parts])[order].tolist()
-        events = [event for part in parts for event in part[3]]
-        places = order.tolist()
-        return Encoded(
-            at[order] + start_ms, [names[place] for place in places], slots, [events[place] for place in places]
-        )
+        return encoded(second, kinds, self.universe)
 
     def _shape_of_day(self) -> DayShape:
         return DayShape(self.day, self.begins_ms(self.day))

@@ -3,8 +3,7 @@
 import asyncio
 import base64
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, datetime, time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
@@ -12,12 +11,21 @@ import msgspec
 from aiohttp import web
 
 from app import clock
-from app.market.calendar import NEW_YORK
-from producers.simulator.answers import Answers, Json
+from producers.simulator.answers import Answers
 from producers.simulator.clock import VirtualClock
 from producers.simulator.conditions import conditions
 from producers.simulator.faults import Faults
 from producers.simulator.plans import Rights
+from producers.simulator.rest_query import (
+    COMPARISONS,
+    RestError,
+    bad_query,
+    compares_ticker,
+    range_ms,
+    whole_number,
+    with_otc,
+)
+from producers.simulator.rest_rows import Json
 from producers.simulator.symbols import Universe
 from producers.simulator.whole_market import WholeMarket
 
@@ -39,52 +47,6 @@ TOO_MANY_CALLS: Final = (
     "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue. "
     "https://massive.com/pricing"
 )
-
-
-#: How a query compares, by what follows the field's name.
-_COMPARISONS: Final[dict[str, Callable[[str, str], bool]]] = {
-    "": str.__eq__, ".gt": str.__gt__, ".gte": str.__ge__, ".lt": str.__lt__, ".lte": str.__le__,
-}  # fmt: skip
-
-
-class RestError(Exception):
-    """An answer other than 200, with its body."""
-
-    def __init__(self, status: int, body: Json) -> None:
-        super().__init__(f"{status}: {body}")
-        self.status, self.body = status, body
-
-
-def _bad(text: str) -> RestError:
-    return RestError(400, {"status": "ERROR", "error": text})
-
-
-def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    """A whole number of the query from 1 to `most`."""
-    text = query.get(name, str(default))
-    if not text.isdigit() or not 1 <= int(text) <= most:
-        raise _bad(f"expected a {name} from 1 to {most}, was {text!r}")
-    return int(text)
-
-
-def _compares(tickers: tuple[str, ...], test: Callable[[str, str], bool], value: str, slot: int) -> bool:
-    return test(tickers[slot], value)
-
-
-def _otc(request: web.Request) -> bool:
-    return request.query.get("include_otc", "false") == "true"
-
-
-def _range_ms(text: str, *, last: bool) -> int:
-    """A date (its first or last ms in New York) or epoch ms of a path."""
-    if text.isdigit():
-        return int(text)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise _bad(f"expected a date or epoch ms, was {text!r}") from None
-    at = datetime.combine(day, time(23, 59, 59, 999_000) if last else time(0), NEW_YORK)
-    return int(at.timestamp() * 1000)
 
 
 class RestApi:
@@ -193,16 +155,16 @@ class RestApi:
 
     def _snapshots(self, request: web.Request) -> Json:
         wanted = request.query.get("tickers")
-        rows = self._whole.snapshots(self._clock.now_ms(), wanted.split(",") if wanted else None, otc=_otc(request))
+        rows = self._whole.snapshots(self._clock.now_ms(), wanted.split(",") if wanted else None, otc=with_otc(request))
         return {"status": "OK", "count": len(rows), "tickers": rows}
 
     def _grouped(self, request: web.Request) -> Json:
         day = request.match_info["day"]
-        _range_ms(day, last=False)
+        range_ms(day, last=False)
         if not self._rights.today and day == self._answers.model.day.day and not self._closed:
             raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_THIS_TIME})
         adjusted = request.query.get("adjusted", "true") == "true"
-        rows = self._whole.grouped(day, adjusted=adjusted, otc=_otc(request))
+        rows = self._whole.grouped(day, adjusted=adjusted, otc=with_otc(request))
         found: Json = {"adjusted": adjusted, "status": "OK"}
         found |= {"queryCount": len(rows), "resultsCount": len(rows), "count": len(rows)}
         return found | ({"results": rows} if rows else {})
@@ -217,7 +179,7 @@ class RestApi:
         tickers = query.get("ticker", query.get("ticker.any_of", ""))
         bounds = [
             (compares, query[f"execution_date{name}"])
-            for name, compares in _COMPARISONS.items()
+            for name, compares in COMPARISONS.items()
             if query.get(f"execution_date{name}")
         ]
 
@@ -255,7 +217,7 @@ class RestApi:
             first_ns = max(first_ns, *(int(query.get(f"timestamp.{name}", 0)) + one for name, one in _FROM))
             end_ns = min(end_ns, *(int(query.get(f"timestamp.{name}", end_ns)) + one for name, one in _UNTIL))
         except ValueError:
-            raise _bad("expected timestamps in epoch ns, was another text") from None
+            raise bad_query("expected timestamps in epoch ns, was another text") from None
         slot = self._universe.slot.get(request.match_info["ticker"])
         rows = [] if slot is None else self._answers.model.recent.trades(slot, first_ns, end_ns)
         if query.get("order", "desc") != "asc":
@@ -266,8 +228,8 @@ class RestApi:
         path = request.match_info
         adjusted = request.query.get("adjusted", "true") == "true"
         body: Json = {"ticker": path["ticker"], "adjusted": adjusted}
-        multiplier = _whole({**path}, "multiplier", 1, 10_000)
-        first_ms, last_ms = _range_ms(path["first"], last=False), _range_ms(path["last"], last=True)
+        multiplier = whole_number({**path}, "multiplier", 1, 10_000)
+        first_ms, last_ms = range_ms(path["first"], last=False), range_ms(path["last"], last=True)
         if path["timespan"] == "second" and not self._rights.second_bars:
             raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_THIS_TIME})
         try:
@@ -275,7 +237,7 @@ class RestApi:
                 path["ticker"], path["timespan"], multiplier, first_ms, last_ms, adjusted=adjusted
             )
         except ValueError as error:
-            raise _bad(str(error)) from None
+            raise bad_query(str(error)) from None
         if request.query.get("sort", "asc") == "desc":
             rows.reverse()
         page = self._page(request, rows, _AGGREGATE_LIMIT)
@@ -294,9 +256,9 @@ class RestApi:
         query, universe = request.query, self._universe
         otc = query.get("market", "stocks") == "otc"
         keep: list[Callable[[int], bool]] = [lambda slot: bool(universe.otc[slot]) is otc]
-        for name, compares in _COMPARISONS.items():
+        for name, compares in COMPARISONS.items():
             if query.get(f"ticker{name}"):
-                keep.append(partial(_compares, universe.tickers, compares, query[f"ticker{name}"]))
+                keep.append(partial(compares_ticker, universe.tickers, compares, query[f"ticker{name}"]))
         for name, column in (("type", universe.kinds), ("exchange", universe.markets)):
             if query.get(name):
                 keep.append(lambda slot, values=column, value=query[name]: values[slot] == value)  # type: ignore[misc] # as above
@@ -313,11 +275,11 @@ class RestApi:
 
     def _page(self, request: web.Request, rows: list[Any], limits: tuple[int, int]) -> Json:
         """One page of rows and, where more follow, `next_url`: the same query from a cursor on."""
-        limit = _whole(request.query, "limit", *limits)
+        limit = whole_number(request.query, "limit", *limits)
         try:
             first = int(base64.urlsafe_b64decode(request.query.get("cursor", "MA==")))
         except ValueError:
-            raise _bad("expected a cursor of an earlier answer, was another text") from None
+            raise bad_query("expected a cursor of an earlier answer, was another text") from None
         body: Json = {"status": "OK", "results": rows[first : first + limit]}
         if first + limit < len(rows):
             cursor = base64.urlsafe_b64encode(str(first + limit).encode()).decode()

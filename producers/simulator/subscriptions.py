@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from producers.simulator.market import Encoded
 from producers.simulator.plans import CHANNELS
+from producers.simulator.second import Encoded
 
 
 def is_channel(channel: str) -> bool:

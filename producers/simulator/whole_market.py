@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from app.market.calendar import NEW_YORK
-from producers.simulator.answers import Answers, Json, day_bar, last_minute
+from producers.simulator.answers import Answers
 from producers.simulator.bars import BarColumns
+from producers.simulator.rest_rows import Json, day_bar, last_minute
 
 #: Ids and names of `/v3/reference/exchanges`: https://massive.com/docs/rest/stocks/market-operations/exchanges.
 _EXCHANGES: Final = (

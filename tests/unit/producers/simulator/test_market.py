@@ -16,7 +16,8 @@ from app.market.calendar import NEW_YORK, TradingCalendar
 from app.market.trade_conditions import ConditionTable, Counts
 from producers.simulator.answers import Answers
 from producers.simulator.luld import HALTED, RESTATED, RESUMED, BandEvents
-from producers.simulator.market import KINDS, MarketModel, World
+from producers.simulator.market import MarketModel, World
+from producers.simulator.second import KINDS
 from producers.simulator.shares import decimal, decimals
 from producers.simulator.symbols import MAX_SYMBOLS, make_universe
 

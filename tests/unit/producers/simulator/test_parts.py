@@ -17,7 +17,8 @@ from producers.simulator.clock import VirtualClock
 from producers.simulator.faults import FaultRequest, Faults
 from producers.simulator.feed import MAX_FRAME_BYTES, Feed, frames_of
 from producers.simulator.kept_time import KeptTime, start_after
-from producers.simulator.market import Encoded, MarketModel
+from producers.simulator.market import MarketModel
+from producers.simulator.second import Encoded
 from producers.simulator.server import start_of
 from producers.simulator.subscriptions import Subscriptions, is_channel
 
