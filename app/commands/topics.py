@@ -1,20 +1,29 @@
-"""`tapereader topics list|create|check|backup|restore|repartition|take-over|delete`: the Kafka topics."""
+"""`tapereader topics list|create|check|backup|restore|repartition|repair|take-over|delete`: the Kafka topics."""
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from app.analyzers import installed
+from app.clock import trading_calendar, wall_s
 from app.commands.console import KafkaPort, out, progress, run
 from app.kafka.backup import backup, delete, repartition, restore
 from app.kafka.declared import check_declared, ensure_declared
 from app.kafka.owner import take_over
+from app.kafka.repair import UNBOUNDED, Wanted, look, remove, told
 from app.kafka.topics import ALL_TOPICS, TopicSpec
-from app.settings import Settings
+from app.market.bounds import AHEAD_MS
+from app.observability.printable import printable
+from app.settings import Settings, Source
+
+#: Rows that are shown one by one.
+MOST_SHOWN = 50
 
 topics_app = typer.Typer(
     help="List, create and check the Kafka topics; back their tables up; give them more partitions.",
@@ -117,6 +126,53 @@ def topics_repartition(
         out.print(f"set TAPEREADER_PARTITIONS={to} everywhere, then start the workers and the producer")
 
     run(job, kafka_port=kafka_port)
+
+
+@topics_app.command("repair")
+def topics_repair(
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="Rows of this symbol, its exact letters; may be given several times.")
+    ] = None,
+    beyond: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Rows of a later time (UTC) than this."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only shown.")] = False,
+    kafka_port: KafkaPort = None,
+) -> None:
+    """Look for rows that should not be in the tables, and remove them.
+
+    Looked for are rows of a time that cannot be yet (a minute ahead of now; with the simulated market, whose clock
+    is its own, only what --beyond says), rows that cannot be read, and those of the symbols that are named. They are
+    shown. With --yes, while no worker runs, they are removed: the next event of a symbol begins its row anew.
+
+    Examples: `tapereader topics repair`, `tapereader topics repair --symbol ABCw --yes`.
+    """
+
+    async def job(settings: Settings) -> None:
+        wanted = Wanted.of(_limit_ms(settings, beyond), symbol or (), trading_calendar())
+        with progress("removing" if yes else "looking") as advance:
+            found = await (remove if yes else look)(settings, wanted, installed(settings), advance)
+        if not found:
+            out.print("no row is to be removed")
+            return
+        table = Table("row", "key", "why", box=None, header_style="bold")
+        for each in found[:MOST_SHOWN]:
+            shown = (f"{each.spec.name}[{each.partition}]", each.key.decode(errors="replace"), each.reason)
+            table.add_row(*(Text(printable(text)) for text in shown))
+        out.print(table)
+        if len(found) > MOST_SHOWN:
+            out.print(f"and {len(found) - MOST_SHOWN:,} more")
+        what = "removed" if yes else "to be removed: stop the workers, then say --yes"
+        out.print(f"{len(found):,} rows {what}: {_told(told(found))}", soft_wrap=True)
+
+    run(job, kafka_port=kafka_port)
+
+
+def _limit_ms(settings: Settings, beyond: datetime | None) -> float:
+    if beyond is not None:
+        return beyond.replace(tzinfo=UTC).timestamp() * 1000
+    return UNBOUNDED if settings.source is Source.SIMULATOR else wall_s() * 1000 + AHEAD_MS
 
 
 @topics_app.command("take-over")

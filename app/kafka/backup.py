@@ -82,7 +82,7 @@ async def backup(
     The file is there when it is whole, not before. Raises `OSError`, `TapereaderError` where a table holds what no
     worker can read, and `KafkaError` where Kafka fails.
     """
-    kept = {spec.name: spec for spec in await _there(settings, installed)}
+    kept = {spec.name: spec for spec in await tables_there(settings, installed)}
     counts = {spec.declared: 0 for spec in kept.values()}
     draft = path.with_name(f"{path.name}.part")
     with zstandard.open(draft, "wb") as file:
@@ -160,7 +160,7 @@ async def delete(settings: Settings, installed: Installed) -> int:
     where the broker does not delete them in time.
     """
     await check_owner(settings)
-    await _check_stopped(settings, installed)
+    await check_stopped(settings, installed)
     ours = {spec.name for spec in (*topics.ALL_TOPICS, *installed.tables)}
     async with admin_client(KafkaAccess.of(settings)) as admin:
         found = ours & set(await admin.list_topics())
@@ -177,7 +177,7 @@ async def delete(settings: Settings, installed: Installed) -> int:
     return len(found)
 
 
-async def _there(settings: Settings, installed: Installed) -> list[TopicSpec]:
+async def tables_there(settings: Settings, installed: Installed) -> list[TopicSpec]:
     """The kept tables; of the analyzers', those that were made already."""
     async with admin_client(KafkaAccess.of(settings)) as admin:
         existing = set(await admin.list_topics())
@@ -190,7 +190,7 @@ async def _acknowledged(waiting: list[Any]) -> None:
     waiting.clear()
 
 
-async def _check_stopped(settings: Settings, installed: Installed) -> None:
+async def check_stopped(settings: Settings, installed: Installed) -> None:
     """Raise `TapereaderError` where a worker of the platform or of its analyzers runs."""
     for group in (settings.app_id, installed.group):
         if running := await running_workers(KafkaAccess.of(settings), group):
@@ -199,7 +199,7 @@ async def _check_stopped(settings: Settings, installed: Installed) -> None:
 
 async def _check_idle(settings: Settings, installed: Installed) -> None:
     """Raise `TapereaderError` where a worker runs, or an event waits to be processed."""
-    await _check_stopped(settings, installed)
+    await check_stopped(settings, installed)
     raw = tuple(spec.name for spec in topics.RAW_TOPICS if spec is not topics.UNKNOWN)
     for group, sources in ((settings.app_id, raw), (installed.group, installed.sources)):
         if waiting := await _waiting(settings, group, sources):
@@ -214,14 +214,14 @@ async def _waiting(settings: Settings, group: str, sources: Sequence[str]) -> in
     if not sources:
         return 0
     committed = await committed_offsets(KafkaAccess.of(settings), group)
-    async with _consumer(settings, sources) as (consumer, parts):
+    async with reading(settings, sources) as (consumer, parts):
         begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
     return sum(max(end - max(committed.get(part, 0), begins[part]), 0) for part, end in ends.items())
 
 
 async def _sizes(settings: Settings, specs: Iterable[TopicSpec]) -> dict[str, int]:
     sizes = {spec.name: 0 for spec in specs}
-    async with _consumer(settings, sizes) as (consumer, parts):
+    async with reading(settings, sizes) as (consumer, parts):
         begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
     for part in parts:
         sizes[part.topic] += ends[part] - begins[part]
@@ -229,7 +229,7 @@ async def _sizes(settings: Settings, specs: Iterable[TopicSpec]) -> dict[str, in
 
 
 @asynccontextmanager
-async def _consumer(
+async def reading(
     settings: Settings, names: Iterable[str]
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
     """A consumer that is assigned all partitions of some topics, at their beginning."""
@@ -248,7 +248,7 @@ async def _partitions(access: KafkaAccess, names: list[str]) -> list[TopicPartit
     return [TopicPartition(name, part["partition"]) for name, parts in found.items() for part in parts]
 
 
-def _take(recovery: PartitionRecovery[Any], batch: RecordBatch) -> None:
+def take_in(recovery: PartitionRecovery[Any], batch: RecordBatch) -> None:
     """Take a batch of a table in. Raises `TapereaderError` where a worker could not recover from it either."""
     try:
         recovery.apply(batch)
@@ -258,7 +258,7 @@ def _take(recovery: PartitionRecovery[Any], batch: RecordBatch) -> None:
 
 async def _rows(settings: Settings, names: list[str], progress: Progress | None) -> AsyncIterator[Row]:
     """The rows of every kept table as a worker would recover them."""
-    async with _consumer(settings, names) as (consumer, parts):
+    async with reading(settings, names) as (consumer, parts):
         ends = await consumer.end_offsets(parts)
         total = sum(ends.values())
         for part in parts:
@@ -267,7 +267,7 @@ async def _rows(settings: Settings, names: list[str], progress: Progress | None)
             await consumer.seek_to_beginning(part)
             while await consumer.position(part) < ends[part]:
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    _take(recovery, RecordBatch(part.topic, part.partition, records, records[-1].offset + 1))
+                    take_in(recovery, RecordBatch(part.topic, part.partition, records, records[-1].offset + 1))
             if progress is not None:
                 progress(sum(ends[done] for done in parts[: parts.index(part) + 1]), total)
             for key, value in recovery.values.items():
