@@ -1,10 +1,10 @@
-"""Bytes that the partitions hand over for boards and windows, beside the raw events of the whole tape.
+"""Bytes that the partitions hand over for boards and windows, and of what is published by them, beside the raw events.
 
     python -m benchmarks.hand_overs [--seconds 20]
 
-No Kafka: what would be sent is encoded, and compressed as the producers do, in the batches in which it is sent. The
-rates are those of `docs/capacity.md`: 10,000 aggregates, 50,000 trades and 200,000 quotes a second of 12,000 symbols,
-activity as 1/rank, eight partitions. The first second, in which all is new, is left out. Figures go to
+The whole tape. No Kafka: what would be sent is encoded, and compressed as the producers do, in the batches in which
+it is sent. The rates are those of `docs/capacity.md`: 10,000 aggregates, 50,000 trades and 200,000 quotes a second of
+12,000 symbols, activity as 1/rank, eight partitions. The first second, in which all is new, is left out. Figures go to
 `benchmarks/results/hand_overs.json`.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 import cramjam
 import msgspec
 
-from app.market.boards import PartitionBoards
+from app.market.boards import MergedBoards, PartitionBoards
 from app.market.calendar import TradingCalendar
 from app.market.events import Aggregate, PreviousDay, Quote, Reference
 from app.market.handover import HandingOver
 from app.market.quotes import QuoteState, accumulate, finish
 from app.market.trade_tape import TapePartition, WindowTrade
-from app.market.window_merge import HandedWindow
+from app.market.window_merge import AllWindows, HandedWindow, MergedWindows, SymbolWindow
 from benchmarks.record import keep
 
 SYMBOLS, PARTITIONS = 12_000, 8
@@ -104,6 +104,26 @@ class Tape:
         return self.random.choices(range(SYMBOLS), self.weights, k=count)
 
 
+class Published:
+    """The boards and windows of the whole market, published as the workers do, and their bytes."""
+
+    def __init__(self) -> None:
+        self.boards, self.windows = MergedBoards(PARTITIONS), MergedWindows(PARTITIONS)
+        self.known: dict[str, SymbolWindow | AllWindows] = {}
+        self.bytes = {"leaderboards": Bytes(), "trade_windows": Bytes()}
+
+    def publish_boards(self, second: int) -> None:
+        """The boards that changed, each in a record batch of its own."""
+        for board in self.boards.to_publish(second):
+            self.bytes["leaderboards"].add(_encode(board))
+
+    def publish_windows(self, second: int) -> None:
+        """The windows that changed, in one record batch."""
+        changes = self.windows.to_publish(self.known, str(second), float(second))
+        self.bytes["trade_windows"].add(*(_encode(each) for each in changes.values()))
+        self.known = {symbol: each for symbol, each in (self.known | changes).items() if each is not None}
+
+
 class Partition:
     """A partition's state and what it has handed over."""
 
@@ -127,15 +147,16 @@ class Partition:
 
 
 def measured(seconds: int) -> dict[str, Any]:
-    """Bytes a second of the raw events and of both hand-overs."""
+    """Bytes a second of the raw events, of both hand-overs and of what is published by them."""
     tape, calendar = Tape(), TradingCalendar()
     partitions = [Partition(number, calendar) for number in range(PARTITIONS)]
     raw = {name: Bytes() for name in ("aggregates", "trades", "quotes")}
-    boards, windows = Bytes(), Bytes()
+    boards, windows, published = Bytes(), Bytes(), Published()
     for second in range(seconds + 1):
         if second == 1:
             raw = {name: Bytes() for name in raw}
             boards, windows = Bytes(), Bytes()
+            published.bytes = {name: Bytes() for name in published.bytes}
         # A symbol has one bar a second at most; those that trade most have one surely.
         barred = sorted(range(SYMBOLS), key=lambda number: tape.random.random() ** SYMBOLS / (number + 1))
         _count_quotes(tape, raw["quotes"], second)
@@ -147,6 +168,8 @@ def measured(seconds: int) -> dict[str, Any]:
                 found = partition.boards.hand_over(1, second)
                 if found is not None:
                     boards.add(_encode(found))
+                    published.boards.take(found)
+        published.publish_boards(second)
         if second % WINDOWS_EVERY_S == 0:
             for number, partition in enumerate(partitions):
                 if (second // WINDOWS_EVERY_S + number) % WINDOWS_ANEW == 0:
@@ -154,12 +177,14 @@ def measured(seconds: int) -> dict[str, Any]:
                 handed = partition.windows.take(partition.tape.handed(), 1, second)
                 if handed is not None:
                     windows.add(_encode(handed))
+                    published.windows.take(handed)
+            published.publish_windows(second)
         print(f"second {second} of {seconds}", flush=True)
     rates = {name: found.rates(seconds) for name, found in raw.items()}
     whole = {kind: sum(found[kind] for found in rates.values()) for kind in ("plain", "zstd")}
     handed_over = {"board_rows": boards.rates(seconds), "window_statistics": windows.rates(seconds)}
     return {
-        "bytes_per_s": rates | handed_over,
+        "bytes_per_s": rates | handed_over | {name: each.rates(seconds) for name, each in published.bytes.items()},
         "share_of_raw": {
             name: {kind: round(found[kind] / whole[kind], 3) for kind in found} for name, found in handed_over.items()
         },

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.commands.capacity_model import FIGURES, WHOLE_TAPE, course, needs
+from app.commands.capacity_load import FIGURES, WHOLE_TAPE
+from app.commands.capacity_model import course, needs
 from app.commands.console import out
 
 Slowdown = Annotated[float, typer.Option(min=0.1, help="How much slower a core is than the measured one.")]
@@ -39,6 +40,13 @@ def capacity(
     ):
         table.add_row(name, value)
     out.print(table)
+    topics = Table("topic", "written in a day", "at the peak", "held", box=None, header_style="bold")
+    for each in wanted.by_topic:
+        written, held = each.written_per_day * replication_factor, each.held * replication_factor
+        peak = f"{_bytes(each.peak_per_s * replication_factor)}/s"
+        topics.add_row(each.spec.declared, _bytes(written), peak, _bytes(held))
+    out.print("\nKafka's bytes by topic, all replicas:")
+    out.print(topics)
     simulated = Table("workers", "longest delay", "most waiting", "behind for", box=None, header_style="bold")
     for workers in range(1, wanted.workers + 2):
         seen = course(load, workers, FIGURES, slowdown=slowdown)

@@ -1,7 +1,6 @@
 """How many workers, partitions and bytes a load needs, computed from what was measured.
 
-`FIGURES` are those of `benchmarks/results/worker.json` (`python -m benchmarks.worker`), a test compares
-the two. The load is the one to plan for, see docs/capacity.md. All of it is pure: figures in, needs out.
+The load is the one to plan for, see docs/capacity.md. All of it is pure: figures in, needs out.
 """
 
 import math
@@ -9,48 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-HOUR_S: Final = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What one kind of event costs, as measured.
-
-    `cpu_us` is the worker's CPU time for each event while it is behind, as at the open. `bytes` are what
-    Kafka stores of it, `row_bytes` what the tables write for it: in rounds of few events, followed at
-    once (quiet), and in rounds of many with a worker that is behind (busy).
-    """
-
-    cpu_us: float
-    bytes_quiet: float
-    bytes_busy: float
-    row_bytes_quiet: float
-    row_bytes_busy: float
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Events of one kind: the rate of the busiest minute, how many a day has, how long Kafka keeps them."""
-
-    peak_per_s: float
-    per_day: float
-    retention_h: float
-
-
-FIGURES: Final[Mapping[str, Figures]] = {
-    "A": Figures(11.13, 57.8, 23.6, 71.6, 2.3),
-    "T": Figures(19.1, 55.4, 24.5, 56.4, 52.2),
-    "Q": Figures(6.03, 59.5, 27.2, 66.9, 1.6),
-}
-
-#: The whole tape. Peak: what is planned for in the first minute after the open. A day: 70 million trades
-#: (seen on one day of 2024); a bar has a trade at least, so that there are no more bars than trades;
-#: quotes at 8,000/s over the 16 hours of the three sessions.
-WHOLE_TAPE: Final[Mapping[str, Load]] = {
-    "A": Load(10_000, 70e6, 6),
-    "T": Load(50_000, 70e6, 6),
-    "Q": Load(200_000, 8_000 * 16 * HOUR_S, 2),
-}
+from app.commands.capacity_load import FIGURES, HOUR_S, Figures, Load
+from app.commands.capacity_topics import TopicBytes, bytes_by_topic
 
 #: Part of a core that a worker uses at the peak: the rest is for recovery, commits and bursts.
 USABLE: Final = 0.7
@@ -73,6 +32,8 @@ class Needs:
     held_bytes: float
     disk_bytes_per_broker: float
     peak_bytes_per_s: float
+    #: The same by topic, of one replica.
+    by_topic: list[TopicBytes]
 
 
 def needs(
@@ -85,27 +46,21 @@ def needs(
 ) -> Needs:
     """What a load needs. `slowdown` is how much slower a machine's core is than the measured one.
 
-    `held_bytes` and `written_bytes_per_day` count every replica. Tables are small beside raw events and
-    compacted: what they write counts for the day, a day of it for what is held.
+    Bytes count every replica, of each topic.
     """
     cores = cores_at_peak(load, figures) * slowdown
     workers = max(1, math.ceil(cores / USABLE))
-    raw = {kind: each.per_day * figures[kind].bytes_quiet for kind, each in load.items()}
-    tables = sum(each.per_day * figures[kind].row_bytes_quiet for kind, each in load.items())
-    # Most of a day's events come in the six and a half hours of its regular session.
-    held = sum(bytes_ * min(1.0, load[kind].retention_h / 6.5) for kind, bytes_ in raw.items()) + tables
-    held *= replication_factor
-    peak = sum(
-        each.peak_per_s * (figures[kind].bytes_busy + figures[kind].row_bytes_busy) for kind, each in load.items()
-    )
+    by_topic = bytes_by_topic(load, figures)
+    held = sum(each.held for each in by_topic) * replication_factor
     return Needs(
         cores_at_peak=cores,
         workers=workers,
         partitions=_power_of_two(max(8, workers * PARTITIONS_PER_WORKER)),
-        written_bytes_per_day=(sum(raw.values()) + tables) * replication_factor,
+        written_bytes_per_day=sum(each.written_per_day for each in by_topic) * replication_factor,
         held_bytes=held,
         disk_bytes_per_broker=held / brokers / DISK_FILL,
-        peak_bytes_per_s=peak * replication_factor,
+        peak_bytes_per_s=sum(each.peak_per_s for each in by_topic) * replication_factor,
+        by_topic=by_topic,
     )
 
 

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from app.commands import capacity_model as capacity
 from app.commands import cli
-from app.commands.capacity_model import FIGURES, WHOLE_TAPE, Figures, Load, course, needs
+from app.commands.capacity_load import FIGURES, WHOLE_TAPE, Figures, Load
+from app.commands.capacity_model import course, needs
+from app.commands.capacity_topics import HANDED_OVER, bytes_by_topic
 from app.kafka import topics
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "worker.json"
@@ -50,6 +52,29 @@ def test_the_figures_are_the_measured_ones() -> None:
 def test_retention_is_what_the_topics_have() -> None:
     for kind, load in WHOLE_TAPE.items():
         assert load.retention_h * topics.HOUR_MS == RAW[kind].retention_ms
+
+
+def test_every_topic_that_is_declared_is_counted() -> None:
+    """In what is computed, in what is printed, and in the sum."""
+    found = bytes_by_topic(WHOLE_TAPE)
+    assert [each.spec for each in found] == list(topics.ALL_TOPICS)
+    for each in found:
+        assert each.held >= 0
+        assert each.written_per_day >= each.held or each.spec.retention_ms > topics.DAY_MS, each.spec.declared
+    printed = CliRunner().invoke(cli, ["capacity"]).output.splitlines()
+    assert {spec.declared for spec in topics.ALL_TOPICS} <= {line.split()[0] for line in printed if line.split()}
+    wanted = needs(WHOLE_TAPE, replication_factor=3)
+    assert wanted.held_bytes == pytest.approx(3 * sum(each.held for each in found))
+    assert wanted.written_bytes_per_day == pytest.approx(3 * sum(each.written_per_day for each in found))
+
+
+def test_what_is_handed_over_and_published_is_the_measured() -> None:
+    """`python -m benchmarks.hand_overs` measures it."""
+    rates = json.loads(RESULTS.with_name("hand_overs.json").read_text(encoding="utf-8"))["bytes_per_s"]
+    measured = {name: found["zstd"] for name, found in rates.items()}
+    raw = sum(measured.pop(name) for name in ("aggregates", "trades", "quotes"))
+    assert measured | {"raw": raw} == HANDED_OVER
+    assert (HANDED_OVER["board_rows"] + HANDED_OVER["window_statistics"]) / raw < 0.2
 
 
 @given(figures, loads, st.floats(1.01, 20))
