@@ -112,9 +112,9 @@ def _windows_of(summary: dict[str, Any], expected: dict[str, Any]) -> dict[str, 
 
 
 def _plain(row: RangeRow) -> dict[str, Any]:
-    found = msgspec.to_builtins(row)
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(row))
     del found["raised"]
-    return dict(found)
+    return found
 
 
 def _received(row: Nbbo) -> dict[str, Any]:
