@@ -6,8 +6,8 @@ process may have sent those of a partition: who takes it over begins anew, and o
 may still send.
 """
 
-from collections.abc import Mapping
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -141,3 +141,51 @@ class Merged(Generic[Item]):
         self._heard[found.partition] = _Heard(found)
         self.lost.discard(found.partition)
         return changes
+
+
+class Merging(Protocol):
+    """Whatever is put together of all partitions' items."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every partition was heard of."""
+
+
+Merge = TypeVar("Merge", bound=Merging)
+
+
+class MergePlace(Generic[Merge]):
+    """The one place at which partitions are merged: a merge while it is here, nothing while it is elsewhere.
+
+    The place comes and goes with a partition of the published table. Each time it comes, the merge begins afresh:
+    what was known has grown old, and others have published meanwhile. `make` makes an empty merge; `complete_within_s`
+    is how long partitions that were not heard of are waited for: without some of them a market looks as if it shrank.
+    """
+
+    def __init__(self, partition: int, make: Callable[[], Merge], complete_within_s: float) -> None:
+        self.partition = partition
+        self._make, self._complete_within_s = make, complete_within_s
+        self._merge: Merge | None = None
+        self._began_s = 0.0
+
+    @property
+    def merge(self) -> Merge | None:
+        """The merge of now, None while the place is elsewhere. Another one each time that the place comes."""
+        return self._merge
+
+    def taken(self, partition: int, now_s: float) -> None:
+        """A partition of the published table is ours since now (s of a clock that only goes ahead)."""
+        if partition == self.partition:
+            self._merge, self._began_s = self._make(), now_s
+
+    def lost(self, partition: int) -> None:
+        """A partition of the published table is another's."""
+        if partition == self.partition:
+            self._merge = None
+
+    def publishable(self, now_s: float) -> Merge | None:
+        """The merge where what it knows may stand for the market, else None."""
+        merge = self._merge
+        if merge is None or merge.complete or now_s - self._began_s >= self._complete_within_s:
+            return merge
+        return None

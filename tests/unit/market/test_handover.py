@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market.handover import SILENT_NS, HandingOver, HandOver, Merged
+from app.market.handover import SILENT_NS, HandingOver, HandOver, Merged, MergePlace
 
 KEYS = "ABCDE"
 states = st.dictionaries(st.sampled_from(KEYS), st.integers(0, 2), max_size=5)
@@ -99,3 +99,39 @@ def test_what_begins_anew_without_a_change_changes_nothing() -> None:
     assert merged.take(HandOver(0, 1, 0, True, 0, {"A": 1, "B": 2})) == {"A": 1, "B": 2}
     assert merged.take(HandOver(0, 1, 0, True, 1, {"A": 1, "B": 2})) == {}
     assert merged.take(HandOver(0, 1, 0, True, 2, {"A": 1})) == {"B": None}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["taken", "lost", "whole"]), st.integers(0, 2), st.floats(0, 12)), max_size=30)
+)
+def test_a_merge_is_published_where_its_place_is_once_all_were_heard_of_or_waited_for(
+    course: list[tuple[str, int, float]],
+) -> None:
+    """Against the course since the place was taken last, read anew at each step. Two partitions, waited for 10 s."""
+    place = MergePlace(1, lambda: Merged[int](2), 10.0)
+    now_s, number = 0.0, 0
+    since: list[tuple[str, int]] | None = None
+    began_s, before = 0.0, None
+    for what, partition, passed_s in course:
+        now_s += passed_s
+        if what == "taken":
+            place.taken(partition, now_s)
+            if partition == 1:
+                since, began_s = [], now_s
+                # What was known has grown old, whoever had the place meanwhile.
+                assert place.merge is not before
+                before = place.merge
+                assert before is not None
+                assert before.items() == {}
+        elif what == "lost":
+            place.lost(partition)
+            since = None if partition == 1 else since
+        elif place.merge is not None and partition < 2:
+            number += 1
+            place.merge.take(HandOver(partition, 1, number, True, 0, {f"{partition}": number}))
+            assert since is not None
+            since.append((what, partition))
+        heard = {each for _, each in since or ()}
+        may = since is not None and (heard == {0, 1} or now_s - began_s >= 10.0)
+        assert (place.merge is None) == (since is None)
+        assert place.publishable(now_s) is (place.merge if may else None)
