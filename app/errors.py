@@ -74,6 +74,10 @@ class LoginRefused(FeedError):
     exit_code = LASTING_EXIT_CODE
 
 
+class NoLiveData(LoginRefused):
+    """The key's plan has no WebSocket at all."""
+
+
 class NoRealTimeData(LoginRefused):
     """The key's plan has late data only, and the feed is the real-time one."""
 

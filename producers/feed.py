@@ -17,7 +17,7 @@ import structlog
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.errors import Evicted, FeedError, LoginRefused, NoRealTimeData
+from app.errors import Evicted, FeedError, LoginRefused, NoLiveData, NoRealTimeData
 from app.kafka.topics import MAX_MESSAGE_BYTES
 from producers.channels import ChannelAnswers
 from producers.routing import Status, route_frame
@@ -138,8 +138,11 @@ class Feed:
     async def _accepted(self, wanted: str) -> bool:
         for status in await self._statuses():
             if status.status == "auth_failed":
-                advice = "a plan with it is needed" if "plan" in status.message else "check MASSIVE_API_KEY"
-                raise LoginRefused(f"the feed refused the API key ({status.message}); {advice}")
+                if "plan" in status.message:
+                    raise NoLiveData(
+                        f"the key's plan has no live data ({status.message}); take a plan with it, or replay a file"
+                    )
+                raise LoginRefused(f"the feed refused the API key ({status.message}); check MASSIVE_API_KEY")
             if status.status not in GOOD_STATUSES:
                 raise FeedError(f"the feed did not accept the login: {status.status} ({status.message})")
             # Servers of 2019 greeted and answered with "success".

@@ -5,13 +5,13 @@ The check opens a connection of the account: where another one is open, the vend
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 import httpx
 
-from app.errors import FeedError, LoginRefused, NoRealTimeData
+from app.errors import FeedError, LoginRefused, NoLiveData, NoRealTimeData
 from app.market.calendar import NEW_YORK
 from app.market.feed_state import ChannelAnswer
 from app.settings import Settings
@@ -22,6 +22,9 @@ from producers.routing import Status, route_frame
 #: A channel that is not answered in so long is not answered at all.
 ANSWER_S: Final = 5.0
 REST_TIMEOUT_S: Final = 10.0
+
+#: A plan with a few calls a minute has some again after so long.
+MINUTE_S: Final = 61.0
 
 #: Pause after a connection, for the vendor to forget it: two of one account would close each other.
 BETWEEN_S: Final = 0.2
@@ -58,8 +61,11 @@ class Answer(NamedTuple):
     used_for: str
 
 
-async def ask(settings: Settings) -> AsyncIterator[Answer]:
-    """Ask for one thing after the other. Raises `SettingsError`: no key."""
+async def ask(settings: Settings, waiting: Callable[[float], None] = lambda _: None) -> AsyncIterator[Answer]:
+    """Ask for one thing after the other. `waiting` is called with a time (s) before that is waited for.
+
+    A plan with a few calls a minute is asked on when the minute is over. Raises `SettingsError`: no key.
+    """
     url, rest_url, key = feed_address(settings)
     async for answer in _socket(settings, url, key):
         yield answer
@@ -70,7 +76,15 @@ async def ask(settings: Settings) -> AsyncIterator[Answer]:
         base_url=rest_url, timeout=REST_TIMEOUT_S, headers={"Authorization": f"Bearer {key}"}
     ) as client:
         for name, (path, used_for) in ENDPOINTS.items():
-            yield await _endpoint(client, name, path.replace(_DAY, day.isoformat()), used_for)
+            path = path.replace(_DAY, day.isoformat())
+            found = await _endpoint(client, name, path, used_for)
+            if isinstance(found, float):
+                waiting(found)
+                await asyncio.sleep(found)
+                found = await _endpoint(client, name, path, used_for)
+            if isinstance(found, float):
+                found = Answer("warn", f"REST {name}", "429: asked too often; is the key in use elsewhere?", used_for)
+            yield found
 
 
 async def _socket(settings: Settings, url: str, key: str) -> AsyncIterator[Answer]:
@@ -81,6 +95,9 @@ async def _socket(settings: Settings, url: str, key: str) -> AsyncIterator[Answe
         shown = host.split("://")[-1]
         try:
             feed = await open_feed(host, key, [])
+        except NoLiveData:
+            yield Answer("warn", "live data", "not in the plan: no channel can be had", shown)
+            return
         except LoginRefused as error:
             yield Answer("fail", "key", str(error), shown)
             return
@@ -122,7 +139,8 @@ async def _answer(feed: Feed, channel: str) -> ChannelAnswer:
     return feed.answers.by_channel[channel]
 
 
-async def _endpoint(client: httpx.AsyncClient, name: str, path: str, used_for: str) -> Answer:
+async def _endpoint(client: httpx.AsyncClient, name: str, path: str, used_for: str) -> Answer | float:
+    """The answer; a time (s): the calls of the minute are used up, and after it there are some again."""
     try:
         response = await client.get(path)
     except httpx.HTTPError as error:
@@ -131,10 +149,18 @@ async def _endpoint(client: httpx.AsyncClient, name: str, path: str, used_for: s
         return Answer("ok", f"REST {name}", "in the plan", used_for)
     if response.status_code == 403:
         return Answer("warn", f"REST {name}", "not in the plan", used_for)
+    if response.status_code == 429:
+        return _wait_s(response)
     try:
         body: Any = response.json()
         text = body.get("error") or body.get("message") or ""
     except (ValueError, RecursionError, AttributeError):
         text = ""
-    limited = response.status_code == 429
-    return Answer("warn" if limited else "fail", f"REST {name}", f"{response.status_code} {text}".strip(), used_for)
+    return Answer("fail", f"REST {name}", f"{response.status_code} {text}".strip(), used_for)
+
+
+def _wait_s(response: httpx.Response) -> float:
+    try:
+        return min(max(float(response.headers.get("Retry-After", "")), 0.0), MINUTE_S)
+    except ValueError:
+        return MINUTE_S

@@ -212,8 +212,12 @@ async def _print_plan(settings: Settings) -> None:
 
     table = Table("", "what", "answer", "used for", box=None, pad_edge=False)
     failed = False
-    with err.status("asking the vendor …"):
-        async for answer in ask(settings):
+    with err.status("asking the vendor …") as shown:
+
+        def waiting(wait_s: float) -> None:
+            shown.update(f"the plan has few calls a minute: going on in {wait_s:.0f} s …")
+
+        async for answer in ask(settings, waiting):
             failed |= answer.level == "fail"
             table.add_row(_MARKS[answer.level], answer.subject, answer.answer, answer.used_for)
     out.print(table, highlight=False)

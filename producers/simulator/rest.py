@@ -57,7 +57,8 @@ class RestApi:
         rights: Rights,
     ) -> None:  # fmt: skip
         self._rights = rights
-        self._calls_s: deque[float] = deque()
+        #: When the calls of the last minute were (monotonic s), where the plan limits them.
+        self.calls_s: deque[float] = deque()
         self._universe, self._answers, self._clock = universe, answers, market_clock
         self._faults, self._api_key = faults, api_key
         self._whole = WholeMarket(answers)
@@ -121,11 +122,11 @@ class RestApi:
         most = self._rights.calls_per_minute
         if most is not None:
             now_s = clock.monotonic_s()
-            while self._calls_s and self._calls_s[0] <= now_s - 60:
-                self._calls_s.popleft()
-            if len(self._calls_s) >= most:
+            while self.calls_s and self.calls_s[0] <= now_s - 60:
+                self.calls_s.popleft()
+            if len(self.calls_s) >= most:
                 raise RestError(429, {"status": "ERROR", "error": TOO_MANY_CALLS})
-            self._calls_s.append(now_s)
+            self.calls_s.append(now_s)
         if name not in self._rights.endpoints:
             raise RestError(403, {"status": "NOT_AUTHORIZED", "message": NOT_ENTITLED})
 

@@ -139,6 +139,10 @@ class Simulator:
         """The REST API's base URL."""
         return f"http://{self.host}:{self.port}"
 
+    def forget_calls(self) -> None:
+        """Take it that the minute of the calls so far is over."""
+        self._rest.calls_s.clear()
+
     def statistics(self) -> dict[str, Any]:
         """What `GET /control/stats` answers."""
         return self._control.statistics()

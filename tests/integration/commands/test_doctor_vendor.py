@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
-from app.settings import Plan
+from app.settings import Plan, Settings
+from producers import vendor_check
 from producers.simulator import Simulator
+from tests.integration.reference.cache_world import misbehave
 
 
 async def told(simulator: Simulator, key: str = "simulator") -> tuple[int, str]:
@@ -65,3 +67,38 @@ async def test_a_wrong_key_fails_with_the_vendors_words() -> None:
     assert code == 1
     assert "refused the API key (authentication failed); check MASSIVE_API_KEY" in output
     assert "Traceback" not in output
+
+
+async def asked(simulator: Simulator, waited: list[float]) -> dict[str, str]:
+    """The answers by what was asked; each time that is waited for, the account has its calls again."""
+
+    def wait(wait_s: float) -> None:
+        waited.append(wait_s)
+        simulator.forget_calls()
+
+    settings = Settings.load(source="simulator", simulator_port=simulator.port)
+    return {each.subject: f"{each.level}: {each.answer}" async for each in vendor_check.ask(settings, wait)}
+
+
+async def test_a_plan_with_five_calls_a_minute_is_asked_on_when_the_minute_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vendor_check, "MINUTE_S", 0.01)
+    waited: list[float] = []
+    async with Simulator(symbols=20, events_per_s=50, plan=Plan.BASIC) as simulator:
+        found = await asked(simulator, waited)
+    assert waited == [0.01]
+    assert found.pop("live data") == "warn: not in the plan: no channel can be had"
+    assert {name.removeprefix("REST ") for name, answer in found.items() if answer == "ok: in the plan"} == {
+        "market status", "grouped days", "splits", "tickers", "conditions",
+    }  # fmt: skip
+    assert set(found.values()) == {"ok: in the plan", "warn: not in the plan"}
+
+
+async def test_a_key_that_is_asked_too_often_is_said_so() -> None:
+    waited: list[float] = []
+    async with Simulator(symbols=20, events_per_s=50) as simulator:
+        await misbehave(simulator, rest_status=429, rest_times=100, retry_after_s=0.01)
+        found = await asked(simulator, waited)
+    assert waited == [0.01] * len(vendor_check.ENDPOINTS), "the vendor's own time"
+    assert found["REST splits"].startswith("warn: 429: asked too often")

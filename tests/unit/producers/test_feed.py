@@ -90,7 +90,7 @@ async def test_frames_that_are_no_answer_do_not_disturb_the_login() -> None:
 @pytest.mark.parametrize(
     ("status", "error", "text"),
     [
-        ("auth_failed", LoginRefused, "refused the API key"),
+        ("auth_failed", LoginRefused, "refused the API key .*check MASSIVE_API_KEY"),
         ("auth_timeout", FeedError, "auth_timeout"),
         ("max_connections", FeedError, "max_connections"),
         ("error", FeedError, "not authorized"),
