@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +31,11 @@ class Ports(NamedTuple):
 class RunningUp:
     """A `tapereader up` in a process of its own, with `--source none` unless told otherwise."""
 
-    def __init__(self, data_dir: Path, source: str = "none", *arguments: str, ports: "Ports | None" = None) -> None:
+    def __init__(
+        self, data_dir: Path, source: str = "none", *arguments: str, ports: "Ports | None" = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.environment = dict(environment or {})
         self.data_dir, self.arguments = data_dir, ("--source", source, *arguments)
         self.ports = ports or Ports(free_port(), free_port(), free_port(), free_port(), free_port(side_by_side=2))
         self.http_port, self.redis_port, self.control_port, self.simulator_port, self.kafka_port = self.ports
@@ -46,8 +50,8 @@ class RunningUp:
                 "--control-port", str(self.control_port), "--simulator-port", str(self.simulator_port),
                 "--partitions", str(PARTITIONS),
             ],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment(),
-            start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=clean_environment() | self.environment, start_new_session=True,
         )  # fmt: skip
         return self
 
@@ -86,10 +90,11 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @asynccontextmanager
 async def running(
-    data_dir: Path, source: str = "none", *arguments: str, ports: Ports | None = None
-) -> AsyncIterator[RunningUp]:
+    data_dir: Path, source: str = "none", *arguments: str, ports: Ports | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[RunningUp]:  # fmt: skip
     """An `up` that is ready; nothing of it is left afterwards."""
-    up = RunningUp(data_dir, source, *arguments, ports=ports).start()
+    up = RunningUp(data_dir, source, *arguments, ports=ports, environment=environment).start()
     family: list[psutil.Process] = []
     try:
         await eventually(up.state, timeout_s=100)
