@@ -4,16 +4,20 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from app.local.kafka import LocalKafka, new_cluster_id
 from tests.conftest import free_port
 
 NODES = 3
+
+#: Longer than the controller takes to elect others: a session of 9 s.
+AWAY_S = 12.0
 
 #: Three brokers beside workers and a gateway on a small machine: each has little to hold.
 HEAP_OPTIONS = ("-Xmx384m", "-Xms128m", "-XX:+UseSerialGC")
@@ -83,6 +87,35 @@ class KafkaCluster:
         self.nodes[number].start()
         self.nodes[number].wait_ready(120)
 
+    @asynccontextmanager
+    async def killed(self, *numbers: int) -> AsyncIterator[None]:
+        """Kill nodes together; at the end of the context they come back, and answer."""
+        for number in numbers:
+            self.send(number, signal.SIGKILL)
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(asyncio.to_thread(self.start_again, number) for number in numbers))
+
+    async def kill_for(self, number: int, away_s: float) -> None:
+        """Kill a node; it comes back after a time."""
+        async with self.killed(number):
+            await asyncio.sleep(away_s)
+
+    async def pause_for(self, number: int, away_s: float) -> None:
+        """Let a node stand still: it keeps its connections, and is not heard of."""
+        self.send(number, signal.SIGSTOP)
+        await asyncio.sleep(away_s)
+        self.send(number, signal.SIGCONT)
+        if not self.nodes[number].process.alive:
+            await asyncio.to_thread(self.start_again, number)
+
+    async def restart_in_turn(self) -> None:
+        """As an upgrade does: the next one when all replicas are in sync."""
+        for number in self.nodes:
+            await asyncio.to_thread(self.restart, number)
+            await settled(self)
+
     async def leaders(self) -> Counter[int]:
         """How many partitions each node leads."""
         async with self._admin() as admin:
@@ -100,6 +133,15 @@ class KafkaCluster:
         """The node that coordinates a consumer group."""
         async with self._admin() as admin:
             return int(await admin.find_coordinator(group))
+
+    async def writable(self) -> bool:
+        """Whether every partition has a leader and replicas enough to be written with `acks=all`."""
+        try:
+            async with self._admin() as admin:
+                described = await admin.describe_topics(list(await admin.list_topics()))
+        except (KafkaError, OSError, TimeoutError):
+            return False
+        return all(part["leader"] >= 0 and len(part["isr"]) >= 2 for topic in described for part in topic["partitions"])
 
     async def whole(self) -> bool:
         """Whether every partition has all its replicas in sync."""

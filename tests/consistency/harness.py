@@ -3,15 +3,18 @@
 import asyncio
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from app.stream.producing import repeat_until_answered
 from tests.consistency.counting_app import Count, add
+from tests.kafka_cluster import AWAY_S, KafkaCluster, settled
 from tests.worker_processes import WorkerProcesses
 
 PARTITIONS = 4
@@ -27,16 +30,16 @@ class Tape:
         self.expected: dict[str, Count] = {}
         self.produced = 0
 
-    async def create_topics(self, segment_bytes: int = 1024 * 1024) -> None:
+    async def create_topics(self, segment_bytes: int = 1024 * 1024, replicas: int = 1) -> None:
         """Create source, table and dead-letter topics; small segments, so that compaction happens."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         compact = {"cleanup.policy": "compact", "segment.bytes": str(segment_bytes), "max.message.bytes": "16777216"}
         await admin.create_topics(
             [
-                NewTopic(f"{self.name}.source", PARTITIONS, 1),
-                NewTopic(f"{self.name}.counts", PARTITIONS, 1, topic_configs=compact),
-                NewTopic(f"{self.name}.dead", PARTITIONS, 1),
+                NewTopic(f"{self.name}.source", PARTITIONS, replicas),
+                NewTopic(f"{self.name}.counts", PARTITIONS, replicas, topic_configs=compact),
+                NewTopic(f"{self.name}.dead", PARTITIONS, replicas),
             ]
         )
         await admin.close()
@@ -44,6 +47,7 @@ class Tape:
     async def produce(self, count: int, *, every_s: float = 0.0, chunk: int = 500) -> None:
         """Append `count` records, in chunks, noting what the table becomes by them."""
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, enable_idempotence=True, acks="all")
+        repeat_until_answered(producer)  # What it gives up may stand there nevertheless.
         await producer.start()
         try:
             for start in range(0, count, chunk):
@@ -109,6 +113,31 @@ async def read_all(bootstrap: str, topic: str) -> list[Any]:
         await consumer.stop()
 
 
+#: Hurts brokers and returns when they are back; its name says what it did.
+BrokerFault = Callable[[], Awaitable[None]]
+
+
+def faults_of(cluster: KafkaCluster, group: str) -> dict[int, BrokerFault]:
+    """What three brokers suffer in ten rounds of `disturb`; the next comes when all replicas are in sync again."""
+
+    async def leader_killed() -> None:
+        await cluster.kill_for(await cluster.leader_of_most(), AWAY_S)
+        await settled(cluster)
+
+    async def leader_paused() -> None:
+        await cluster.pause_for(await cluster.leader_of_most(), AWAY_S)
+        await settled(cluster)
+
+    async def coordinator_killed() -> None:
+        await cluster.kill_for(await cluster.coordinator(group), AWAY_S)
+        await settled(cluster)
+
+    async def restarted_in_turn() -> None:
+        await cluster.restart_in_turn()
+
+    return {1: leader_killed, 3: leader_paused, 5: coordinator_killed, 8: restarted_in_turn}
+
+
 class Workers(WorkerProcesses):
     """Processes of the counting app."""
 
@@ -120,41 +149,36 @@ class Workers(WorkerProcesses):
 
 
 async def disturb(
-    workers: Workers,
-    tape: Tape,
+    workers: WorkerProcesses,
+    chance: random.Random,
     rounds: int,
     *,
     most: int = 3,
-    restart_broker: Callable[[], None] | None = None,
-    pause_broker: Callable[[], None] | None = None,
+    broker_faults: Mapping[int, BrokerFault] = MappingProxyType({}),
 ) -> list[str]:
     """Rounds of kill -9, SIGTERM, pauses beyond the session's time-out and joins at random moments; what was done.
 
-    Where the broker can be restarted, it is in every tenth round, and in the third; where it can be paused, in the
-    fifth of each ten.
+    `broker_faults` says what the brokers suffer instead, by the place of the round within ten, from 0.
     """
     done = []
     for number in range(rounds):
-        await asyncio.sleep(tape.random.uniform(0.5, 4.0))
+        await asyncio.sleep(chance.uniform(0.5, 4.0))
         died = workers.reap()
         for _ in range(died):
             workers.start()
-        if restart_broker is not None and number % 10 == 2:
-            await asyncio.to_thread(restart_broker)
-            done.append("broker restarted")
+        fault = broker_faults.get(number % 10)
+        if fault is not None:
+            await fault()
+            done.append(fault.__name__)
             continue
-        if pause_broker is not None and number % 10 == 4:
-            await asyncio.to_thread(pause_broker)
-            done.append("broker paused")
-            continue
-        action = tape.random.choice(["kill", "term", "join", "kill", "replace", "pause"])
+        action = chance.choice(["kill", "term", "join", "kill", "replace", "pause"])
         done.append(action if not died else f"{action} after {died} died")
         if action == "join" and len(workers.running) < most:
             workers.start()
         elif workers.running:
-            index = tape.random.randrange(len(workers.running))
+            index = chance.randrange(len(workers.running))
             if action == "pause":
-                await asyncio.to_thread(workers.pause, index, tape.random.uniform(2.0, 6.0))
+                await asyncio.to_thread(workers.pause, index, chance.uniform(2.0, 6.0))
                 continue
             how = signal.SIGTERM if action == "term" else signal.SIGKILL
             await asyncio.to_thread(workers.end, index, how)

@@ -15,6 +15,7 @@ from app.market.events import Aggregate, LimitUpLimitDown, PreviousDay, Quote, R
 from app.market.halts import HaltCodes, HaltState, fold_halt
 from app.market.nbbo import Nbbo, fold_nbbo
 from app.market.trade_windows import TradeWindows
+from app.stream.producing import repeat_until_answered
 
 SYMBOLS = 60
 #: These trade at the beginning only, so that their windows are dropped.
@@ -46,6 +47,7 @@ class RandomMarket:
     async def produce(self, *, every_s: float, chunk: int = 250) -> None:
         """Append all events, in chunks."""
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, enable_idempotence=True, acks="all")
+        repeat_until_answered(producer)  # What it gives up may stand there nevertheless.
         await producer.start()
         try:
             for number in range(SYMBOLS):

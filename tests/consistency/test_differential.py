@@ -2,22 +2,22 @@
 
 import asyncio
 import os
+import random
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from app.local.kafka import LocalKafka
 from tests.conftest import free_port
-from tests.consistency.harness import Tape, Workers, disturb
+from tests.consistency.harness import BrokerFault, Tape, Workers, disturb, faults_of
 from tests.eventually import eventually
+from tests.kafka_cluster import NODES, kafka_cluster
 
 ROUNDS = int(os.environ.get("DIFFERENTIAL_ROUNDS", "5"))
 #: A paused broker: longer than the workers' sessions (3 s) and than their watchdogs wait (3 s).
 PAUSE_S = 6.0
-Disturb = Callable[[], None] | None
 
 
 @pytest.fixture
@@ -33,17 +33,17 @@ def broker(tmp_path: Path) -> Iterator[LocalKafka]:
 
 
 async def differential(
-    bootstrap: str, name: str, logs: Path, rounds: int, restart_broker: Disturb = None, pause_broker: Disturb = None
+    bootstrap: str, name: str, logs: Path, rounds: int, broker_faults: Mapping[int, BrokerFault], replicas: int = 1
 ) -> None:
     """Disturb workers for some rounds; their table is the one that an undisturbed worker would have left."""
     tape = Tape(bootstrap, name, seed=7)
-    await tape.create_topics()
+    await tape.create_topics(replicas=replicas)
     workers = Workers(bootstrap, tape.name, logs)
     try:
         workers.start()
         workers.start()
         producing = asyncio.create_task(tape.produce(4000 * rounds, every_s=0.3))
-        done = await disturb(workers, tape, rounds, restart_broker=restart_broker, pause_broker=pause_broker)
+        done = await disturb(workers, random.Random(14), rounds, broker_faults=broker_faults)
         await producing
         workers.reap()
         if not workers.running:
@@ -61,7 +61,7 @@ async def differential(
 @pytest.mark.timeout(150)
 async def test_disturbed_workers_count_each_record_once(broker_url: str, unique: str, tmp_path: Path) -> None:
     """Two rounds, on the broker of the other tests: it stays."""
-    await differential(broker_url, f"differential-{unique}", tmp_path, rounds=2)
+    await differential(broker_url, f"differential-{unique}", tmp_path, 2, {})
 
 
 @pytest.mark.verify
@@ -69,16 +69,26 @@ async def test_disturbed_workers_count_each_record_once(broker_url: str, unique:
 async def test_killed_workers_count_each_record_once(broker: LocalKafka, tmp_path: Path) -> None:
     """Every record counts exactly once, in order, whatever is killed, leaves, joins, pauses or is restarted."""
 
-    def restart_broker() -> None:
-        broker.stop()
+    async def broker_restarted() -> None:
+        await asyncio.to_thread(broker.stop)
         broker.start()
-        broker.wait_ready()
+        await asyncio.to_thread(broker.wait_ready)
 
-    def pause_broker() -> None:
+    async def broker_paused() -> None:
         pid = broker.process.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
-        time.sleep(PAUSE_S)  # The pause itself is what is tested.
+        await asyncio.sleep(PAUSE_S)  # The pause itself is what is tested.
         os.kill(pid, signal.SIGCONT)
 
-    await differential(broker.bootstrap_servers, "differential", tmp_path, ROUNDS, restart_broker, pause_broker)
+    faults = {2: broker_restarted, 4: broker_paused}
+    await differential(broker.bootstrap_servers, "differential", tmp_path, ROUNDS, faults)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240 + 40 * ROUNDS)
+async def test_workers_and_three_brokers_that_are_hurt_count_each_record_once(tmp_path: Path) -> None:
+    """Leaders and coordinators are killed, paused and restarted in turn between the workers' own ends and pauses."""
+    with kafka_cluster(tmp_path / "cluster") as cluster:
+        faults = faults_of(cluster, "differential")
+        await differential(cluster.bootstrap_servers, "differential", tmp_path, ROUNDS, faults, NODES)
