@@ -4,6 +4,7 @@ Agents are named one by one: with a package named instead, Faust only warns when
 import, and the worker starts without that agent.
 """
 
+import asyncio
 from typing import NoReturn
 
 import structlog
@@ -20,6 +21,10 @@ from app.settings import Settings  # noqa: E402  (the loop's policy is set befor
 from app.stream.application import batched_app  # noqa: E402
 
 log = structlog.get_logger(__name__)
+
+#: A look at the topics that takes longer is begun again (s): with all brokers there it takes less than a second, and
+#: topics that were just made are known to all brokers within 15 s.
+CHECK_WITHIN_S = 20.0
 
 MODULES = (
     "tables",
@@ -65,19 +70,29 @@ def run_worker(settings: Settings = settings) -> NoReturn:
     from app.kafka.topics import ALL_TOPICS
     from app.observability.workers import WorkerHttp
     from app.stream import running as engine
+    from app.stream.contact import contact_of
 
     class TopicCheck(Service):  # type: ignore[misc]
-        """Ends a worker, with one sentence, whose topics are not as declared: before anything is read."""
+        """Ends a worker, with one sentence, whose topics are not as declared: before anything is read.
+
+        It waits for brokers that are away, as a worker that runs does, until it is told to stop.
+        """
 
         async def on_start(self) -> None:
             """Check, and end the process where they are not."""
             try:
-                await await_topics(settings, ALL_TOPICS)
-                await check_declared(settings, ALL_TOPICS)
-                await claim_topics(settings)
+                found = await self.wait(contact_of(app).until_answered(self._checked))
             except TapereaderError as error:
                 log.error("worker_failed", error=str(error))
                 engine.leave(1, tracing.close)
+            if found.stopped:
+                engine.leave(0, tracing.close)
+
+        async def _checked(self) -> None:
+            await await_topics(settings, ALL_TOPICS)
+            async with asyncio.timeout(CHECK_WITHIN_S):
+                await check_declared(settings, ALL_TOPICS)
+                await claim_topics(settings)
 
     app.discover()
     tracing.configure(settings, "worker")

@@ -49,6 +49,8 @@ class Contact:
         self._clock = clock
         self._asked: dict[int, tuple[float, str]] = {}
         self._failed: tuple[float, str] | None = None
+        #: What is asked again and again since it failed, by its number: when it failed last (s), and why.
+        self._repeated: dict[int, tuple[float, str]] = {}
         self._number = 0
         #: What else tells why brokers count as away; each returns the reason or None.
         self.signs: list[Callable[[], str | None]] = []
@@ -83,23 +85,35 @@ class Contact:
         now_s = self._clock.monotonic_s()
         if self._failed is not None and now_s - self._failed[0] <= FAILED_WITHIN_S:
             return self._failed[1]
+        for failed_s, why in list(self._repeated.values()):
+            if now_s - failed_s <= SILENT_UNTIL_S:
+                return why
         for asked_s, silent in list(self._asked.values()):
             if SILENT_AFTER_S <= now_s - asked_s <= SILENT_UNTIL_S:
                 return silent
         return next((found for sign in self.signs if (found := sign()) is not None), None)
 
     async def until_answered(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """What `ask()` gives, asked again for as long as it fails for want of a broker. Raises its other errors."""
+        """What `ask()` gives, asked again for as long as it fails for want of a broker. Raises its other errors.
+
+        From its first failure to its answer brokers count as away, however long one attempt takes to fail.
+        """
         pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                return await ask()
-            except (KafkaError, OSError, TimeoutError) as error:
-                if not passes(error):
-                    raise
-                self.failed(f"{type(error).__name__}: {error}")
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LAST_PAUSE_S)
+        self._number = number = self._number + 1
+        try:
+            while True:
+                try:
+                    return await ask()
+                except (KafkaError, OSError, TimeoutError) as error:
+                    if not passes(error):
+                        raise
+                    why = f"{type(error).__name__}: {error}"
+                    self.failed(why)
+                    self._repeated[number] = self._clock.monotonic_s(), why
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LAST_PAUSE_S)
+        finally:
+            self._repeated.pop(number, None)
 
 
 class Saying:

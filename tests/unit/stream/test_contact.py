@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from app.stream import contact as module
 from app.stream.contact import FAILED_WITHIN_S, SILENT_AFTER_S, SILENT_UNTIL_S, Contact, Saying, passes
+from tests.eventually import eventually
 
 
 class Clock:
@@ -132,6 +133,22 @@ async def test_what_fails_for_want_of_a_broker_is_asked_again(monkeypatch: pytes
     answers.append(ProducerFenced())
     with pytest.raises(ProducerFenced):
         await contact.until_answered(ask)
+
+
+async def test_what_is_asked_again_counts_as_away_until_it_is_answered() -> None:
+    """One attempt takes up to aiokafka's time-outs: that nothing has failed meanwhile is no answer."""
+    clock, client = Clock(), Client()
+    contact = Contact(clock)
+    asking = asyncio.ensure_future(contact.until_answered(lambda: client.send(3, SimpleNamespace())))
+    client.answers.put_nowait(KafkaTimeoutError("no leader"))
+    await eventually(lambda: contact.away() is not None)
+    clock.now_s += 40.0
+    assert contact.away() == "KafkaTimeoutError: KafkaTimeoutError: no leader"
+    clock.now_s += SILENT_UNTIL_S
+    assert contact.away() is None, "it hangs, and is none of the brokers' fault"
+    client.answers.put_nowait("found")
+    assert await asking == ("found", 0)
+    assert contact.away() is None
 
 
 def test_what_may_pass_and_what_does_not() -> None:
