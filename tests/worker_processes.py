@@ -31,11 +31,11 @@ class WorkerProcesses:
                 )
             )  # fmt: skip
 
-    def end(self, index: int, how: signal.Signals) -> int:
+    def end(self, index: int, how: signal.Signals, timeout_s: float = 20.0) -> int:
         """End one by a signal; its exit code."""
         process = self.running.pop(index)
         os.kill(process.pid, how)
-        return process.wait(timeout=20)
+        return process.wait(timeout=timeout_s)
 
     def kill(self, index: int) -> None:
         """End one at once, as a power cut does."""

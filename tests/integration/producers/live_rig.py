@@ -54,7 +54,7 @@ class Rig:
             found[part.topic] += ends[part] - self.begins[part]
         return +found
 
-    async def records(self) -> list[Any]:
+    async def records(self, timeout_s: float = 20.0) -> list[Any]:
         """The records since `begin`, in order within a partition."""
         ends = await self._consumer.end_offsets(self.parts)
         found: list[Any] = []
@@ -62,7 +62,7 @@ class Rig:
         for part in self.parts:
             self._consumer.seek(part, self.begins[part])
         wanted = sum(ends[part] - self.begins[part] for part in self.parts)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(timeout_s):
             while len(found) < wanted:
                 for batch in (await self._consumer.getmany(timeout_ms=200)).values():
                     found += batch
@@ -132,15 +132,21 @@ class Rig:
 
 @asynccontextmanager
 async def live_rig(
-    broker_url: str, *, connect: bool = True, plan: Plan = Plan.ADVANCED, **given: Any
+    broker_url: str,
+    *,
+    connect: bool = True,
+    plan: Plan = Plan.ADVANCED,
+    start: str = "10:00",
+    events_per_s: float = 2000,
+    **given: Any,
 ) -> AsyncIterator[Rig]:
-    """A running producer on a simulated market of 40 symbols, a second after 10:00.
+    """A running producer on a simulated market of 40 symbols, a second after `start`.
 
     It is waited for until it is connected, where it wants to be and its plan lets it.
     """
     await ensure_topics(broker_url, topics.ALL_TOPICS, PARTITIONS)
     async with (
-        Simulator(symbols=40, seed=7, start="10:00", events_per_s=2000, plan=plan) as simulator,
+        Simulator(symbols=40, seed=7, start=start, events_per_s=events_per_s, plan=plan) as simulator,
         Publisher(broker_url) as publisher,
     ):
         values: dict[str, Any] = {
