@@ -115,9 +115,11 @@ class Recomputed:
             self.ranges[symbol], _ = fold_thresholds(state, reached, self.rules)
             after = accumulate(states.get(symbol), bar, self.calendar)
             if after is not None:
-                states[symbol], received_ns[symbol] = after, _received_ns(record)
+                states[symbol] = after
+                if after.last is bar:
+                    received_ns[symbol] = _received_ns(record)
         for symbol, quote in states.items():
-            self.quotes[symbol] = finish(quote, self.references.get(symbol), received_ns[symbol])
+            self.quotes[symbol] = finish(quote, self.references.get(symbol), received_ns.get(symbol))
 
     def _note(self, alerts: list[AlertRecord]) -> None:
         self.alerts.update((alert.key, alert) for alert in alerts)
