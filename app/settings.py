@@ -146,7 +146,10 @@ class Settings(BaseSettings):
         "all", description="Whom the producer of raw events waits for: all in-sync replicas, or the leader alone."
     )
     kafka_wait_s: float = Field(
-        0.0, ge=0, le=3600, description="A worker or a producer waits this long at its start for Kafka and its topics."
+        0.0,
+        ge=0,
+        le=3600,
+        description="A worker or a producer waits this long at its start for topics, a producer for Kafka too.",
     )
     kafka_client_id: str = Field("tapereader", min_length=1, description="What our clients are called at the broker.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
