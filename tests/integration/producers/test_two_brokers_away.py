@@ -85,7 +85,7 @@ async def _started_meanwhile(workers: Workers) -> None:
     """One worker that goes on waiting, and one that is stopped while it waits."""
     workers.start()
     workers.start()
-    await eventually(lambda: all("kafka_away" in _log(workers, number) for number in (3, 4)), timeout_s=60)
+    await eventually(lambda: all("kafka_away" in _log(workers, number) for number in (3, 4)), timeout_s=180)
     assert await asyncio.to_thread(workers.end, 3, signal.SIGTERM, 40) == 0
 
 
