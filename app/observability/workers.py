@@ -73,6 +73,7 @@ class Observed:
             "partitions": {table.name: sorted(table.owned) for table in self.tables()},
             "lag": sum(int(value) for value, _ in self.lag()),
             "rebalances": self.app.rebalancing_count,
+            "late": dict(left_out.counts),
         }
 
     def recovery_remaining(self) -> int:

@@ -1,7 +1,10 @@
 """What operators see and do: processes, lag, the producer's subscriptions, dead letters."""
 
+import asyncio
 import os
+import re
 import signal
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -23,6 +26,26 @@ from app.stream.letters import DeadLetter
 log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 10.0
+
+
+#: The newest dead letters are counted: the page asks now and then, and more are as bad.
+MOST_COUNTED = 1000
+
+_ERROR = re.compile(r"[A-Za-z_.]+(?=: )")
+
+
+def _kind(reason: str) -> str:
+    """The type of error that a reason begins with, else its first words."""
+    found = _ERROR.match(reason)
+    return found[0] if found else reason[:40]
+
+
+async def _late(http: httpx.AsyncClient, url: str) -> dict[str, int]:
+    """The late records that a worker has left out, by topic; none where it does not answer."""
+    try:
+        return dict((await http.get(f"{url}/healthz")).json()["late"])
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return {}
 
 
 class Operator:
@@ -63,6 +86,23 @@ class Operator:
             newest = await self._newest(consumer, parts, limit)
         newest.sort(key=lambda record: record.timestamp, reverse=True)
         return [self._shown(record) for record in newest[:limit]]
+
+    async def left_out(self) -> dict[str, Any]:
+        """What tables do not hold, by topic: refused records by kind of reason, late ones of this machine's workers.
+
+        Refused are the dead letters that Kafka still has, the newest `MOST_COUNTED`; late are those
+        since each worker's start.
+        """
+        refused: Counter[tuple[str, str]] = Counter()
+        for letter in await self.dead_letters(MOST_COUNTED):
+            refused[str(letter.get("topic", "?")), _kind(str(letter["reason"]))] += 1
+        urls = [each.get("url") for each in self.processes()["processes"] if each["name"].startswith("worker")]
+        late: Counter[str] = Counter()
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
+            for found in await asyncio.gather(*(_late(http, url) for url in urls if url)):
+                late.update(found)
+        rows = [{"topic": topic, "reason": kind, "records": count} for (topic, kind), count in refused.most_common()]
+        return {"refused": rows, "late": dict(late.most_common())}
 
     async def _newest(self, consumer: AIOKafkaConsumer, parts: list[TopicPartition], limit: int) -> list[Any]:
         """The last records of each partition, as many as `limit` of each."""

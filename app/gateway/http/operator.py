@@ -124,6 +124,25 @@ async def remove_subscription(gateway: Operates, channel: Channel) -> Response:
     return await _proxied(gateway, "DELETE", f"/subscriptions/{channel}")
 
 
+_LEFT_OUT = {
+    "refused": [{"topic": "massive.trades", "reason": "AheadOfReceiptError", "records": 3}],
+    "late": {"massive.aggregates": 12},
+}
+
+
+@router.get("/left-out", responses=_example(_LEFT_OUT) | _UNAVAILABLE)
+async def list_left_out(gateway: Operates) -> Response:
+    """What the tables do not hold: refused records by topic and reason, late ones by topic.
+
+    Refused are the dead letters that Kafka has; late are those that workers of this machine's `up` left out since they
+    started, elsewhere `tapereader.events.late` of their metrics.
+    """
+    try:
+        return _json(await _operator(gateway).left_out())
+    except (KafkaError, OSError) as error:
+        raise Problem(502, "kafka-unavailable", f"Kafka does not answer: {type(error).__name__}") from None
+
+
 @router.get(
     "/dead-letters",
     responses=_example({"dead_letters": [{"time_ms": 1795210201000, "topic": "massive.trades", "partition": 0,

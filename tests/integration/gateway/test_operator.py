@@ -45,6 +45,9 @@ async def test_feeds_clients_lag_and_dead_letters(
         (found,) = [each for each in letters if each.get("topic") == f"massive.{unique}"]
         assert {name: found[name] for name in letter} == letter
         assert found["key"] == "AAPL"
+        left_out = (await http.get("/api/operator/left-out")).json()
+        assert {"topic": f"massive.{unique}", "reason": "ValueError", "records": 1} in left_out["refused"]
+        assert left_out["late"] == {}, "no `up` runs beside this gateway"
 
 
 async def test_a_worker_is_asked_to_end_and_nothing_else_is(
@@ -84,6 +87,8 @@ async def test_the_operators_page_shows_it(chromium: Browser, own_gateway: Gatew
     for title in ("Processes", "Lag", "Clients of this gateway process", "Dead letters"):
         await expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=20_000)
     await expect(page.get_by_role("region", name="Dead letters")).to_contain_text("massive.trades[0]@1", timeout=20_000)
+    left_out = page.get_by_role("region", name="Left out of the tables")
+    await expect(left_out).to_contain_text("refused: bad", timeout=20_000)
     await expect(page.get_by_role("region", name="subscriptions")).to_contain_text("does not answer", timeout=20_000)
     assert faults == []
 

@@ -11,6 +11,7 @@ interface Process { name: string; pid: number | null; alive: boolean; amiss?: st
 interface Processes { running: boolean; processes: Process[] }
 interface Lag { group: string; lag: number; topics: Record<string, number>; standing: string[] }
 interface Feed { feed: string; options: Record<string, unknown>; clients: number }
+interface LeftOut { refused: { topic: string; reason: string; records: number }[]; late: Record<string, number> }
 interface Client { subject: string | null; feeds: number; waiting: number; sent: number; conflated: number }
 interface Letter { time_ms: number; topic?: string; partition?: number; offset?: number; reason: string; value?: string }
 
@@ -109,6 +110,7 @@ function Parts() {
   const [lag] = useAsked<Lag>("/api/operator/lag");
   const [feeds] = useAsked<{ feeds: Feed[] }>("/api/operator/feeds");
   const [clients] = useAsked<{ clients: Client[] }>("/api/operator/clients");
+  const [leftOut] = useAsked<LeftOut>("/api/operator/left-out");
   const [letters] = useAsked<{ dead_letters: Letter[] }>("/api/operator/dead-letters?limit=50");
   return (
     <main>
@@ -117,6 +119,10 @@ function Parts() {
       <Subscriptions />
       <Part title="Feeds of this gateway process" found={feeds}>{(value) => <Rows names={["feed", "options", "clients"]} rows={value.feeds.map((each) => [each.feed, JSON.stringify(each.options), each.clients])} />}</Part>
       <Part title="Clients of this gateway process" found={clients}>{(value) => <Rows names={["who", "feeds", "waiting", "sent", "conflated"]} rows={value.clients.map((each) => [each.subject ?? "-", each.feeds, each.waiting, each.sent, each.conflated])} />}</Part>
+      <Part title="Left out of the tables" found={leftOut}>{(value) => <Rows names={["topic", "why", "records"]} rows={[
+        ...value.refused.map((each) => [each.topic, `refused: ${each.reason}`, each.records]),
+        ...Object.entries(value.late).map(([topic, records]) => [topic, "late: a newer one of the symbol was there", records]),
+      ]} />}</Part>
       <Part title="Dead letters" found={letters}>{(value) => <Rows names={["when", "record", "why"]} rows={value.dead_letters.map((each) => [new Date(each.time_ms).toLocaleString(), `${each.topic ?? "?"}[${each.partition ?? "?"}]@${each.offset ?? "?"}`, each.reason])} />}</Part>
     </main>
   );
