@@ -11,7 +11,7 @@ import yaml
 from typer.main import get_command
 
 from app.commands import cli
-from app.settings import Settings
+from app.settings import APP_ID, Settings
 from tests.chart_rendering import CHART, EXAMPLES, containers, helm, needs_chart_tools, rendered
 from tests.contracts.test_containers import PLATFORM, WITH_KAFKA
 
@@ -113,6 +113,25 @@ def test_the_settings_of_the_document_are_settings() -> None:
     given = yaml.safe_load(block[1])
     names = {*given["settings"], *given["gateway"]["settings"], *given["worker"]["settings"]}
     assert names <= set(Settings.model_fields)
+
+
+@needs_chart_tools
+def test_the_user_of_the_document_may_what_a_release_does() -> None:
+    """Topics, groups, and the transactional ids by which workers are fenced, as the chart names them."""
+    block = re.search(r"```yaml\n(apiVersion: kafka.strimzi.io.*?)```", KUBERNETES, re.DOTALL)
+    assert block is not None
+    acls = {each["resource"]["type"]: each for each in yaml.safe_load(block[1])["spec"]["authorization"]["acls"]}
+    arguments = ("template", "tapereader", str(CHART), "--values", str(CHART / "examples" / "strimzi.yaml"))
+    (worker,) = [
+        each for each in containers(helm(*arguments).manifests) if each.owner.endswith("worker") and not each.initial
+    ]
+    prefix = worker.variables()["TAPEREADER_TOPIC_PREFIX"]
+    app_id = worker.variables().get("TAPEREADER_APP_ID", f"{prefix}{APP_ID}")
+    assert {acl["resource"]["patternType"] for acl in acls.values()} == {"prefix"}
+    assert prefix.startswith(acls["topic"]["resource"]["name"])
+    for kind, operations in (("group", {"Read", "Describe"}), ("transactionalId", {"Write", "Describe"})):
+        assert app_id.startswith(acls[kind]["resource"]["name"])
+        assert operations <= set(acls[kind]["operations"])
 
 
 def test_the_variables_of_the_containers_document_are_those_of_the_compose_files() -> None:
