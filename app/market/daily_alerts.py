@@ -38,7 +38,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     `timestamp` is epoch ms. For a new high or low `value` is its price in US dollars, `previous`
     the extreme that fell, and `session` the session that it belongs to. `row` is the symbol's quote
     row when the alert was raised, None where it has none. `late` alerts are by a bar that came after later ones of its
-    symbol, and of before them.
+    symbol, and of before them. `day` is the trading day (ISO date).
     """
 
     key: str
@@ -51,6 +51,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     previous: float | None = None
     row: QuoteRow | None = None
     late: bool = False
+    day: str | None = None
 
 
 def fold_day(
@@ -70,7 +71,7 @@ def fold_day(
         extremes[alert.key] = extreme
         alerts.append(alert)
     last_alert_ms, passed = cool_down(row.last_alert_ms, alerts, rules)
-    records = [_record(alert, extremes[alert.key]) for alert in passed]
+    records = [_record(alert, row.day, extremes[alert.key]) for alert in passed]
     return msgspec.structs.replace(row, last_alert_ms=last_alert_ms), records
 
 
@@ -101,12 +102,12 @@ def fold_thresholds(
     if len(raised) == len(state.raised):
         return state, []
     row = msgspec.structs.replace(state, raised=tuple(sorted(raised)))
-    return row, [with_row(_record(alert), quote) for alert in alerts]
+    return row, [with_row(_record(alert, state.day), quote) for alert in alerts]
 
 
 def halt_records(before: HaltState | None, after: HaltState, row: QuoteRow | None) -> list[AlertRecord]:
     """The alert of a halt or resumption between two states of a symbol."""
-    return [with_row(_record(alert), row) for alert in halt_alerts(before, after)]
+    return [with_row(_record(alert, after.day), row) for alert in halt_alerts(before, after)]
 
 
 def with_row(record: AlertRecord, row: QuoteRow | None) -> AlertRecord:
@@ -114,8 +115,8 @@ def with_row(record: AlertRecord, row: QuoteRow | None) -> AlertRecord:
     return record if row is None else msgspec.structs.replace(record, row=row)
 
 
-def _record(alert: Alert, extreme: RangeAlert | None = None) -> AlertRecord:
-    fields = msgspec.structs.asdict(alert)
+def _record(alert: Alert, day: str | None, extreme: RangeAlert | None = None) -> AlertRecord:
+    fields = msgspec.structs.asdict(alert) | {"day": day}
     if extreme is not None:
         fields |= {"session": extreme.session, "previous": extreme.previous}
     return AlertRecord(**fields)

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from app.market.agreed_time import agreed
 from app.market.handover import HandOver, Merged
 from app.market.trade_statistics import WindowDetail, WindowStatistics
 
@@ -16,6 +17,9 @@ TOP_WINDOWS: Final = 100
 ALL: Final = "*"
 #: A symbol that is no longer among the busiest keeps its record this long.
 KEPT_S: Final = 60.0
+#: Windows whose last price is so long before what three symbols have reached (ms) are of an earlier trading day: their
+#: partition has too few symbols that trade by now to end them. Between two days are eight hours.
+EARLIER_DAY_MS: Final = 4 * 3_600_000
 
 
 class SymbolWindow(WindowDetail, frozen=True, kw_only=True, gc=False):
@@ -64,7 +68,7 @@ class MergedWindows:
         if not self._changed and not self._left_s:
             return {}
         self._changed = False
-        windows = self._merged.items()
+        windows = _of_the_day(self._merged.items())
         changes: dict[str, SymbolWindow | AllWindows | None] = {}
         busiest = busiest_of(windows, top)
         for symbol in busiest:
@@ -81,6 +85,13 @@ class MergedWindows:
     def _gone(self, left: set[str], now_s: float) -> dict[str, SymbolWindow | AllWindows | None]:
         self._left_s = {symbol: self._left_s.get(symbol, now_s) for symbol in left}
         return {symbol: None for symbol, since_s in self._left_s.items() if now_s - since_s > KEPT_S}
+
+
+def _of_the_day(windows: dict[str, HandedWindow]) -> dict[str, HandedWindow]:
+    """The windows without those of an earlier trading day."""
+    latest = {symbol: window.statistics.latest_timestamp for symbol, window in windows.items()}
+    from_ms = (agreed(at_ms for at_ms in latest.values() if at_ms is not None) or 0) - EARLIER_DAY_MS
+    return {symbol: windows[symbol] for symbol, at_ms in latest.items() if at_ms is None or at_ms > from_ms}
 
 
 def busiest_of(windows: Mapping[str, HandedWindow], top: int = TOP_WINDOWS) -> list[str]:

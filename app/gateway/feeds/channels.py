@@ -14,6 +14,7 @@ from app.gateway.protocol.feeds import BOARDS, is_pattern, matcher
 from app.gateway.protocol.frames import framed
 from app.gateway.protocol.messages import Options, Since
 from app.gateway.tables.documents import RawRow, array, encode_row, envelope, part, rows
+from app.gateway.tables.lists import Listing
 from app.gateway.tables.view import Record, View
 from app.market.filters import Filter
 
@@ -147,7 +148,11 @@ class Channel:
 
     def _document(self, record: Record) -> bytes:
         """The part of a record's document that the options ask for."""
-        document, options = record.document(), self.options
+        options = self.options
+        every_day = (
+            isinstance(record, Listing) and isinstance(options.filter, Filter) and "day" in options.filter.fields
+        )
+        document = record.of_all_days() if every_day and isinstance(record, Listing) else record.document()
         if not isinstance(options.filter, Filter) or not document.startswith(b"["):
             return part(document, options.limit, options.fields)
         found = matching(self.name, options.filter, rows(document))[: options.limit]

@@ -38,6 +38,9 @@ class Market:
         self.symbols: list[str] = []
         self.columns = {name: np.empty(0) for name in SCHEMA}
         self.alive = np.zeros(0, np.bool_)
+        #: Whether a place's row is of the current trading day.
+        self.current = np.zeros(0, np.bool_)
+        self._day = view.day
         self._view = view
         self._places: dict[str, int] = {}
         self._values: list[bytes] = []
@@ -55,7 +58,10 @@ class Market:
         self.take(self._view.rows(QUOTES))
 
     def take(self, records: Iterable[Record]) -> Indices:
-        """Take in changed rows; their places. A row that is none counts as deleted."""
+        """Take in changed rows; their places, all places where a new trading day has begun.
+
+        A row that is none counts as deleted.
+        """
         places: list[int] = []
         dead: list[int] = []
         rows: list[QuoteRow] = []
@@ -81,7 +87,16 @@ class Market:
                 self.columns[name][places] = encoded(values, SCHEMA[name], self.codes)
         self.alive[places] = True
         self.alive[dead] = False
-        return np.array(places + dead, np.intp)
+        changed = np.array(places + dead, np.intp)
+        if self._day != self._view.day:
+            self._day, changed = self._view.day, np.arange(len(self.symbols))
+        self.current[changed] = self._are_current(changed)
+        return changed
+
+    def _are_current(self, places: Indices) -> npt.NDArray[np.bool_]:
+        if self._day is None:
+            return np.ones(len(places), np.bool_)
+        return np.asarray(self.columns["day"][places] == self.codes.known(self._day))
 
     def row(self, place: int) -> RawRow:
         """A row's fields as they are in its JSON."""
@@ -123,7 +138,7 @@ class Market:
         if wanted <= self.capacity:
             return
         size = max(1024, wanted, 2 * self.capacity)
-        self.alive = _extended(self.alive, size)
+        self.alive, self.current = _extended(self.alive, size), _extended(self.current, size)
         self.columns = {name: _extended(column, size) for name, column in self.columns.items()}
 
 
@@ -138,7 +153,10 @@ class Found:
 
 
 class Scan:
-    """The rows that match a filter; `evaluate` follows the market, `advance` says what is new."""
+    """The rows that match a filter; `evaluate` follows the market, `advance` says what is new.
+
+    They are of the current trading day, unless the filter says something of `day`.
+    """
 
     def __init__(self, market: Market, condition: Filter, sort: str, limit: int) -> None:
         self._market, self._filter, self._sort, self._limit = market, condition, sort, limit
@@ -161,6 +179,8 @@ class Scan:
             self._member = _extended(self._member, self._market.capacity)
             self._told = _extended(self._told, self._market.capacity)
         now = self._filter.matches(columns, self._market.codes, len(places)) & self._market.alive[places]
+        if "day" not in self.fields:
+            now &= self._market.current[places]
         concerned = bool((now | self._member[places]).any())
         self._member[places] = now
         self._changed |= concerned

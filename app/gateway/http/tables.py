@@ -57,7 +57,7 @@ EXAMPLE_RANGE: dict[str, Any] = EXAMPLE_ROW | {
 EXAMPLE_ALERT: dict[str, Any] = {
     "key": "AAPL/new_high/regular/1795186801500/272.41", "symbol": "AAPL", "kind": "new_high",
     "timestamp": 1795186801500, "value": 272.41, "note": "Broke pre-market high of $271.30", "session": "regular",
-    "previous": 272.38, "row": EXAMPLE_ROW, "late": False,
+    "previous": 272.38, "row": EXAMPLE_ROW, "late": False, "day": "2026-11-20",
 }  # fmt: skip
 
 router = APIRouter(prefix="/api", responses=response_of(401, "No API key, or a wrong one"))
@@ -201,16 +201,20 @@ async def list_alerts(
     gateway: Reads,
     symbol: Annotated[str | None, Query(description="Only those of this symbol.")] = None,
     kind: Annotated[AlertKind | None, Query(description="Only those of this kind.")] = None,
+    day: Annotated[
+        str | None,
+        Query(description="Those of this trading day instead of the current one.", pattern=r"^\d{4}-\d{2}-\d{2}$"),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="At most so many.")] = 200,
 ) -> Response:
-    """The newest alerts, newest first, each once; of the newest 10,000 that the gateway keeps.
+    """The newest alerts of the trading day, newest first, each once; of the newest 10,000 that the gateway keeps.
 
     `late` ones are by a bar that came after later ones of its symbol: a late print changed it.
     """
     wanted = None if symbol is None else symbol_of(gateway, symbol)
     found: Iterable[bytes] = (
         entry
-        for alert, entry in gateway.view.alerts.all.newest()
+        for alert, entry in gateway.view.alerts.of_day(day)
         if (wanted is None or alert.symbol == wanted) and (kind is None or alert.kind == kind)
     )
     return json_response(b'{"alerts":%s}' % array(islice(found, limit)))

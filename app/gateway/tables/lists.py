@@ -74,12 +74,12 @@ class NewestAlerts:
 
 
 class Listing:
-    """A feed whose document is a list; it is always there, if empty.
+    """A feed whose document is a list of the current trading day; it is always there, if empty.
 
     It has the face of a record: `value` and `document()` are the list's JSON, `version` counts its states.
     """
 
-    def __init__(self, feed: str, table: PublicTable, entries: Callable[[], Iterable[bytes]]) -> None:
+    def __init__(self, feed: str, table: PublicTable, entries: Callable[[bool], Iterable[bytes]]) -> None:
         self.feed, self.key, self.table = feed, feed, table
         self._entries = entries
         self._value: bytes | None = None
@@ -89,11 +89,20 @@ class Listing:
     def value(self) -> bytes:
         """The list as JSON, made when someone asks for it."""
         if self._value is None:
-            self._value = array(self._entries())
+            self._value = array(self._entries(False))
         return self._value
+
+    def of_all_days(self) -> bytes:
+        """The list as JSON with the entries of earlier trading days, for whoever chooses by the day."""
+        return array(self._entries(True))
 
     def document(self) -> bytes:
         """The list as JSON."""
+        return self.value
+
+    def renewed(self) -> bytes:
+        """The list, made anew."""
+        self._value = None
         return self.value
 
     def changed(self) -> "Listing":
@@ -106,45 +115,60 @@ class Listing:
 class _Halted(msgspec.Struct):
     symbol: str
     halted_since: int | None = None
+    day: str | None = None
 
 
 _halted = msgspec.json.Decoder(_Halted)
 
 
 class HaltedNow:
-    """The symbols that are halted, the newest halt first."""
+    """The symbols that are halted, the newest halt first.
+
+    A halt ends with its trading day: one of before `day` (ISO date; None: not known yet) is not listed, also where no
+    event of its partition has ended it.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict[bytes, tuple[int, bytes]] = {}
+        self.day: str | None = None
+        self._rows: dict[bytes, tuple[int, str | None, bytes]] = {}
         self.listing = Listing("scanners:halted", HALTS, self._entries)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return sum(_is_of(day, self.day) for _, day, _ in self._rows.values())
 
     def take(self, key: bytes, value: bytes | None) -> list[Listing]:
         """A record of the halts; the lists that it changes. Raises `msgspec.DecodeError`: not a halt's state."""
-        since = None if value is None else _halted.decode(value).halted_since
+        found = None if value is None else _halted.decode(value)
         before = self._rows.pop(key, None)
-        if since is not None and value is not None:
-            self._rows[key] = (since, value)
+        if found is not None and found.halted_since is not None and value is not None:
+            self._rows[key] = (found.halted_since, found.day, value)
         return [self.listing] if self._rows.get(key) != before else []
 
-    def _entries(self) -> Iterator[bytes]:
+    def _entries(self, all_days: bool) -> Iterator[bytes]:
         ordered = sorted(self._rows.items(), key=lambda item: (-item[1][0], item[0]))
-        return (row for _, (_, row) in ordered)
+        return (row for _, (_, day, row) in ordered if all_days or _is_of(day, self.day))
+
+
+def _is_of(day: str | None, current: str | None) -> bool:
+    """Whether something is of the current trading day, or nobody knows."""
+    return day is None or current is None or day >= current
 
 
 class AlertLists:
-    """The newest alerts of all kinds, and those of new highs and of new lows."""
+    """The newest alerts of all kinds, and those of new highs and of new lows.
+
+    The lists have those of `day` (ISO date), the current trading day; None: not known yet.
+    """
 
     def __init__(self, alerts: PublicTable) -> None:
+        self.day: str | None = None
         self.all = NewestAlerts(KEPT_ALERTS)
         self._extremes = {kind: NewestAlerts(EXTREME_ALERTS, EXTREMES_FOR_MS) for kind in ("new_high", "new_low")}
-        self.latest = Listing("alerts:latest", alerts, lambda: _entries(self.all, LATEST_ALERTS))
+        self.latest = Listing("alerts:latest", alerts, lambda every: self._entries(self.all, every, LATEST_ALERTS))
         highs, lows = self._extremes["new_high"], self._extremes["new_low"]
         self._listings = {
-            "new_high": Listing("daily_range_hod_alert", alerts, lambda: _entries(highs)),
-            "new_low": Listing("daily_range_lod_alert", alerts, lambda: _entries(lows)),
+            "new_high": Listing("daily_range_hod_alert", alerts, lambda every: self._entries(highs, every)),
+            "new_low": Listing("daily_range_lod_alert", alerts, lambda every: self._entries(lows, every)),
         }
         self.listings = (self.latest, *self._listings.values())
 
@@ -159,6 +183,12 @@ class AlertLists:
             changed.append(self._listings[alert.kind])
         return changed
 
+    def of_day(self, day: str | None = None) -> Iterator[tuple[Alert, bytes]]:
+        """The alerts of a trading day (ISO date), else of the current one, newest first."""
+        if day is not None:
+            return (found for found in self.all.newest() if found[0].day == day)
+        return (found for found in self.all.newest() if _is_of(found[0].day, self.day))
 
-def _entries(alerts: NewestAlerts, limit: int | None = None) -> Iterator[bytes]:
-    return (entry for _, entry in islice(alerts.newest(), limit))
+    def _entries(self, alerts: NewestAlerts, all_days: bool, limit: int | None = None) -> Iterator[bytes]:
+        listed = (entry for alert, entry in alerts.newest() if all_days or _is_of(alert.day, self.day))
+        return islice(listed, limit)

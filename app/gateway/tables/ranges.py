@@ -42,6 +42,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     previous: float | None = None
     row: msgspec.Raw = _NULL
     late: bool = False
+    day: str | None = None
 
 
 _alert = msgspec.json.Decoder(Alert)
@@ -67,6 +68,7 @@ def extreme_of(alert: Alert) -> bytes:
         "timestamp": alert.timestamp / 1000,
         "note": alert.note,
         "late": alert.late,
+        "day": alert.day,
     }
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in own.items()}
     return encode_row(fields | (_row.decode(alert.row) if bytes(alert.row) != b"null" else {}))

@@ -27,6 +27,8 @@ from app.gateway.protocol.feeds import (
 from app.gateway.tables.lists import AlertLists, HaltedNow, Listing
 from app.gateway.tables.ranges import joined_range
 from app.gateway.tables.spelling import Spellings
+from app.market.agreed_time import AgreedTime
+from app.market.bounds import AGREEING_SYMBOLS
 from app.market.symbols import is_test_symbol
 
 
@@ -95,6 +97,7 @@ class RangeRecord(TableRecord):
 class _Times(msgspec.Struct):
     """The times of a quote row."""
 
+    day: str = ""
     end_timestamp: int | None = None
     received_ns: int | None = None
 
@@ -115,19 +118,26 @@ class View:
         self.epoch = f"{clock.wall_ns():x}"
         self.records_read = 0
         self.bad_records = 0
-        self.newest_event_ms: int | None = None
+        #: The trading day (ISO date) that three symbols have reached, or all where there are fewer; None: no row yet.
+        self.day: str | None = None
         self.newest_received_ns: int | None = None
         self._records: dict[str, dict[bytes, TableRecord]] = {table.topic.name: {} for table in tables}
         self._tables = {table.topic.name: table for table in tables}
         self._live = {table.topic.name: 0 for table in tables}
         self._sorted: dict[str, list[TableRecord]] = {}
         self._times, self._names = msgspec.json.Decoder(_Times), msgspec.json.Decoder(_Name)
+        self._event_times, self._days = AgreedTime(), AgreedTime()
         self._spellings = Spellings()
         self._tests: set[str] = set()
         self.halted, self.alerts = HaltedNow(), AlertLists(ALERTS)
         self._lists = {HALTS.topic.name: self.halted.take, ALERTS.topic.name: self.alerts.take}
         self._listings = (self.halted.listing, *self.alerts.listings)
         self._feeds: dict[str, Record] = {listing.feed: listing for listing in self._listings}
+
+    @property
+    def newest_event_ms(self) -> int | None:
+        """The newest event time (epoch ms) that three symbols have reached: one with a wrong time moves nothing."""
+        return self._event_times.ms or None
 
     def apply(self, topic: str, pairs: Iterable[tuple[bytes | None, bytes | None]]) -> list[Record]:
         """Take in keys and values (None deletes) of a topic; what changed, each once."""
@@ -156,6 +166,8 @@ class View:
         self._live[topic] = live
         self.records_read += count
         good = self._checked(table, changed)
+        if table is QUOTES:
+            listings |= {listing.feed: listing for listing in self._enter_day()}
         return [*good, *(listing.changed() for listing in listings.values())]
 
     def find(self, feed: str) -> Record | None:
@@ -242,7 +254,9 @@ class View:
         if table is BOARDS:
             good = [record for record in good if self._is_board(record)]
         elif table is QUOTES and good:
-            self._note_times(good[-1])
+            # Of so many symbols, that a batch of many is enough to agree on.
+            for record in good[-AGREEING_SYMBOLS:]:
+                self._note_times(record)
             # A range's document has the quote's fields, so that it changes with them.
             ranges = self._records.get(DAILY_RANGES.topic.name)
             if ranges:
@@ -278,5 +292,18 @@ class View:
         except UNREADABLE:
             self.bad_records += 1
             return
-        self.newest_event_ms = max(self.newest_event_ms or 0, times.end_timestamp or 0) or None
+        self._event_times.see(record.key, times.end_timestamp or 0)
+        digits = times.day.replace("-", "")
+        if digits.isdecimal():
+            self._days.see(record.key, int(digits))
         self.newest_received_ns = max(self.newest_received_ns or 0, times.received_ns or 0) or None
+
+    def _enter_day(self) -> list[Listing]:
+        """Go on to the trading day that is agreed on; the lists that have other entries by it."""
+        digits = str(self._days.ms)
+        day = f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if self._days.ms else None
+        if day == self.day:
+            return []
+        before = [listing.value for listing in self._listings]
+        self.day = self.halted.day = self.alerts.day = day
+        return [listing for listing, value in zip(self._listings, before, strict=True) if listing.renewed() != value]

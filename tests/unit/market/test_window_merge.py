@@ -2,15 +2,15 @@
 
 from app.market.handover import HandOver
 from app.market.trade_tape import TapePartition, WindowTrade
-from app.market.window_merge import ALL, KEPT_S, AllWindows, HandedWindow, MergedWindows, SymbolWindow
+from app.market.window_merge import ALL, EARLIER_DAY_MS, KEPT_S, AllWindows, HandedWindow, MergedWindows, SymbolWindow
 
 START_MS = 1_381_325_400_000
 Published = dict[str, SymbolWindow | AllWindows]
 
 
-def handed(sizes: dict[str, float], top: int = 100) -> dict[str, HandedWindow | None]:
+def handed(sizes: dict[str, float], top: int = 100, at_ms: int = START_MS) -> dict[str, HandedWindow | None]:
     partition = TapePartition()
-    partition.fold([WindowTrade(symbol, price=1.0, size=size, timestamp=START_MS) for symbol, size in sizes.items()])
+    partition.fold([WindowTrade(symbol, price=1.0, size=size, timestamp=at_ms) for symbol, size in sizes.items()])
     return dict(partition.handed(top))
 
 
@@ -60,3 +60,19 @@ def test_who_is_no_longer_among_the_busiest_goes_after_a_minute_over_another_mer
     assert publish(other, published, 100.1 + KEPT_S) == {"S1": None, "S2": None}
     assert publish(other, published, 200.0) == {}
     assert published.keys() == {"S3", "S4", ALL}
+
+
+def test_windows_of_yesterday_go_once_three_symbols_of_the_market_have_traded() -> None:
+    """Also those of a partition in which none trades yet; one trade of a wrong time ends none."""
+    windows, published = MergedWindows(3), Published()
+    windows.take(HandOver(0, 1, 0, True, 1, handed({"Y1": 1.0, "Y2": 2.0})))
+    windows.take(HandOver(1, 1, 0, True, 1, handed({"T1": 1.0, "T2": 2.0}, at_ms=START_MS + 2 * EARLIER_DAY_MS)))
+    publish(windows, published, 0.0)
+    summary = published[ALL]
+    assert isinstance(summary, AllWindows)
+    assert summary.symbols.keys() == {"Y1", "Y2", "T1", "T2"}
+    windows.take(HandOver(2, 1, 0, True, 1, handed({"T3": 1.0}, at_ms=START_MS + 2 * EARLIER_DAY_MS)))
+    publish(windows, published, 5.0)
+    summary = published[ALL]
+    assert isinstance(summary, AllWindows)
+    assert summary.symbols.keys() == {"T1", "T2", "T3"}
