@@ -160,13 +160,14 @@ def attach(app: Any, analyzer: AnyAnalyzer) -> BatchedTable[Any]:
     return table
 
 
-async def _ready(settings: Settings, specs: list[TopicSpec]) -> None:
-    """Make the tables' topics, of a platform that is ours."""
+async def _ready(settings: Settings, specs: list[TopicSpec]) -> frozenset[str]:
+    """Make the tables' topics, of a platform that is ours; the groups of analyzers whose tables they were before."""
     from app.kafka.declared import ensure_declared
     from app.kafka.owner import claim_topics
 
     await ensure_declared(settings, [*specs, topics.OWNER])
-    await claim_topics(settings)
+    before = await claim_topics(settings)
+    return frozenset(group_of(settings.model_copy(update={"app_id": app_id})) for app_id in before)
 
 
 def run_analyzers(settings: Settings) -> NoReturn:
@@ -184,7 +185,7 @@ def run_analyzers(settings: Settings) -> NoReturn:
     if not analyzers:
         raise SettingsError(f"no analyzer is there: expected an entry point {GROUP}, or TAPEREADER_ANALYZERS")
     specs = [table_of(analyzer) for analyzer in analyzers]
-    asyncio.run(_ready(settings, specs))
+    predecessors = asyncio.run(_ready(settings, specs))
     use("uvloop")
     asyncio.set_event_loop(asyncio.new_event_loop())
     app = batched_app(
@@ -195,6 +196,7 @@ def run_analyzers(settings: Settings) -> NoReturn:
         standbys=settings.standbys,
         surroundings=surroundings(topics.RECEIVED_NS_HEADER),
     )
+    app.predecessors = predecessors
     for analyzer in analyzers:
         attach(app, analyzer)
     tracing.configure(settings, "analyzers")

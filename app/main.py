@@ -92,7 +92,7 @@ def run_worker(settings: Settings = settings) -> NoReturn:
             await await_topics(settings, ALL_TOPICS)
             async with asyncio.timeout(CHECK_WITHIN_S):
                 await check_declared(settings, ALL_TOPICS)
-                await claim_topics(settings)
+                app.predecessors = await claim_topics(settings)
 
     app.discover()
     tracing.configure(settings, "worker")

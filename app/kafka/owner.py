@@ -38,16 +38,31 @@ def owner_of(claims: Iterable[Claim]) -> str | None:
     return owner
 
 
-async def claim_topics(settings: Settings) -> None:
-    """Make the topics ours where they are nobody's. Raises `TopicsTaken`: they are another platform's."""
+def predecessors_in(claims: Iterable[Claim]) -> frozenset[str]:
+    """The app ids whose tables the owner has: those that were told to end."""
+    found: list[str] = []
+    for claim in claims:
+        if not found or claim.takes_over:
+            found.append(claim.app_id)
+    return frozenset(found) - frozenset(found[-1:])
+
+
+async def claim_topics(settings: Settings) -> frozenset[str]:
+    """Make the topics ours where they are nobody's; the app ids whose tables they were before.
+
+    Raises `TopicsTaken`: they are another platform's.
+    """
     access = KafkaAccess.of(settings)
-    owner = await _owner(access)
+    claims = await _claims(access)
+    owner = owner_of(claims)
     if owner is None:
         await _write(access, Claim(settings.app_id, clock.wall_ns() // 1_000_000))
-        owner = await _owner(access)
+        claims = await _claims(access)
+        owner = owner_of(claims)
         if owner is None:
             raise StartupError(f"topic {OWNER.name}: expected the claim that was just written, was empty; try again")
     _check(settings, owner)
+    return predecessors_in(claims)
 
 
 async def check_owner(settings: Settings, access: KafkaAccess | None = None) -> None:
@@ -55,7 +70,7 @@ async def check_owner(settings: Settings, access: KafkaAccess | None = None) -> 
 
     An `access` that is there already has its token; each asks for one of its own.
     """
-    _check(settings, await _owner(access or KafkaAccess.of(settings)))
+    _check(settings, owner_of(await _claims(access or KafkaAccess.of(settings))))
 
 
 def _check(settings: Settings, owner: str | None) -> None:
@@ -73,7 +88,7 @@ async def take_over(settings: Settings) -> str | None:
     Raises `TapereaderError` while workers of the owner run.
     """
     access = KafkaAccess.of(settings)
-    owner = await _owner(access)
+    owner = owner_of(await _claims(access))
     if owner is not None and owner != settings.app_id and (running := await running_workers(access, owner)):
         raise TapereaderError(f"{running} workers of group {owner} still run; stop them first")
     if owner != settings.app_id:
@@ -81,11 +96,11 @@ async def take_over(settings: Settings) -> str | None:
     return owner
 
 
-async def _owner(access: KafkaAccess) -> str | None:
-    """Raises `msgspec.DecodeError` where a record is no claim."""
+async def _claims(access: KafkaAccess) -> list[Claim]:
+    """All claims in their order. Raises `msgspec.DecodeError` where a record is none."""
     async with admin_client(access) as admin:
         if OWNER.name not in await admin.list_topics():
-            return None
+            return []
     # Not by `seek_to_beginning`: a reset to the end that is under way since `assign` may come after it.
     async with consuming(access, "owner", auto_offset_reset="earliest") as consumer:
         consumer.assign([_PART])
@@ -94,7 +109,7 @@ async def _owner(access: KafkaAccess) -> str | None:
         while await consumer.position(_PART) < end:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 claims += [msgspec.json.decode(record.value, type=Claim) for record in records]
-        return owner_of(claims)
+        return claims
 
 
 async def _write(access: KafkaAccess, claim: Claim) -> None:

@@ -85,6 +85,8 @@ def batched_app(
     }
     app = faust.App(app_id, **(settings | options))
     app.surroundings = surroundings or Surroundings()
+    #: Apps whose tables this one may take over; others' it leaves alone.
+    app.predecessors = frozenset()
     app.on_partitions_assigned.connect(_on_assigned, weak=False)
     return app
 

@@ -27,12 +27,14 @@ class Covers(msgspec.Struct, frozen=True, rename={"after": "to"}):
     """Per source topic the next offset that is not in the state, and the topic's id where it is known.
 
     A topic that is deleted and made anew has another id, so that offsets of the old one do not count for it.
-    `epoch` is the writer's. What came before a claim can have any epoch, what comes after it only the claim's.
+    `epoch` is the writer's. What came before a claim can have any epoch, what comes after it only the claim's. `owner`
+    is the writer's app: claims are tombstones, and compaction forgets them.
     """
 
     after: dict[str, int]
     ids: dict[str, str] = {}
     epoch: int = -1
+    owner: str = ""
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 EngineError
 ├── StalledError         no progress for too long
 ├── ForeignWriteError    a writer that is not of this app appended to a changelog partition that this worker owns
+├── ForeignOwnerError    a table is another app's
 ├── SkippedRecordsError  records of a source or changelog were passed over
 ├── UnreadableRowError   a changelog holds a row or a record batch that cannot be read
 ├── MissingStateError    an assigned partition has no state
@@ -20,6 +21,10 @@ class StalledError(EngineError):
 
 class ForeignWriteError(EngineError):
     """Another process appended to a changelog partition that this worker owns."""
+
+
+class ForeignOwnerError(EngineError):
+    """Another app's workers own a table: this worker has written nothing, and ends."""
 
 
 class SkippedRecordsError(EngineError):

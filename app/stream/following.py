@@ -8,9 +8,11 @@ claims the partition and reads on from there, a standby has little left to read.
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
+from aiokafka import TopicPartition
 from faust.types import TP
 
 from app.stream import internals
@@ -41,6 +43,7 @@ class Following:
         self._refused: dict[TP, EngineError] = {}
         self._moved = asyncio.Event()
         self._reader: Any = None
+        self._reading = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def __contains__(self, tp: TP) -> bool:
@@ -74,6 +77,26 @@ class Following:
             await self._moved.wait()
         return self._found[tp]
 
+    async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
+        """Where partitions that are followed end now."""
+        await self._reading.wait()
+        parts = {TopicPartition(*tp): tp for tp in tps}
+        found = await contact_of(self._app).until_answered(partial(self._reader.end_offsets, list(parts)))
+        return {parts[part]: int(end) for part, end in found.items()}
+
+    async def read_to(self, tp: TP, end: int) -> PartitionRecovery[Any]:
+        """Wait until a partition was read up to where it ended: what was read of it so far. Raises as `reached`."""
+        part = TopicPartition(*tp)
+        while (self._found[tp].next_offset or 0) < end:
+            if tp in self._refused:
+                raise self._refused[tp]
+            if await self._reader.position(part) >= end:
+                break  # Nothing is left of what was there: it was deleted.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._moved.wait()
+        return self._found[tp]
+
     async def close(self) -> None:
         """Stop reading."""
         if self._task is not None:
@@ -85,6 +108,7 @@ class Following:
         try:
             reader = self._reader = await contact_of(self._app).until_answered(self._started_reader)
             self._assign()
+            self._reading.set()
             while True:
                 async for tp, batch in internals.each_fetched(reader, LOOK_S, self._is_shared):
                     self._take(TP(*tp), batch)
@@ -94,6 +118,7 @@ class Following:
             fail(self._app, error)
         finally:
             self._reader = None
+            self._reading.clear()
             if reader is not None:
                 with suppress(Exception):
                     async with asyncio.timeout(STOP_WITHIN_S):

@@ -27,7 +27,7 @@ from faust.types import TP
 
 from app.stream import covers, internals
 from app.stream.contact import contact_of
-from app.stream.errors import ForeignWriteError
+from app.stream.errors import ForeignOwnerError, ForeignWriteError
 from app.stream.producing import stop_producer
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,27 @@ class Writer:
     producer: Any
     producer_id: int
     epoch: int
+    #: The app whose worker this is.
+    owner: str
+
+
+def check_owner(tp: TP, owner: str | None, app: Any) -> None:
+    """Raise `ForeignOwnerError` where a changelog partition is another app's (None: nobody's yet).
+
+    A claim in it would end that app's workers, as theirs would end this one. What `app.predecessors` owned this app
+    may have.
+    """
+    if owner is not None and owner != app.conf.id and owner not in predecessors_of(app):
+        raise ForeignOwnerError(
+            f"{tp.topic}[{tp.partition}] is a table of the app {owner!r} and this worker is one of {app.conf.id!r}: "
+            "give this one topics of its own; it has written nothing, and ends"
+        )
+
+
+def predecessors_of(app: Any) -> frozenset[str]:
+    """The apps whose tables an app has taken over by somebody's will."""
+    found: frozenset[str] = getattr(app, "predecessors", frozenset())
+    return found
 
 
 class Claimable(Protocol):
@@ -116,7 +137,7 @@ class Ownership:
     async def _open(self, partition: int) -> Writer:
         producer = internals.new_producer(self._app, f"{self._app.conf.id}/{partition}")
         try:
-            return Writer(producer, *await internals.start_fenced(producer))
+            return Writer(producer, *await internals.start_fenced(producer), self._app.conf.id)
         except BaseException:
             await stop_producer(producer, CLOSE_WITHIN_S)
             raise

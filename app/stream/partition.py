@@ -10,6 +10,7 @@ from app.stream.batches import RecordBatch
 from app.stream.errors import SkippedRecordsError, UnreadableRowError
 
 Row = TypeVar("Row")
+Header = TypeVar("Header")
 
 #: Largest flush before compression: below what topics and requests take, with room for overhead.
 MAX_FLUSH_BYTES = 15 * 1024 * 1024
@@ -33,8 +34,9 @@ class PartitionState(Generic[Row]):
 
     def covers(self) -> covers.Covers:
         """What a flush made now says of itself."""
-        epoch = -1 if self.writer is None else self.writer.epoch
-        return covers.Covers(dict(self.covered), self.ids, epoch)
+        if self.writer is None:
+            return covers.Covers(dict(self.covered), self.ids)
+        return covers.Covers(dict(self.covered), self.ids, self.writer.epoch, self.writer.owner)
 
 
 class PartitionRecovery(Generic[Row]):
@@ -56,6 +58,8 @@ class PartitionRecovery(Generic[Row]):
         #: Whether the newest `covers` stands at a tombstone, which compaction removes after some time.
         self.covers_fade = False
         self.next_offset: int | None = None
+        #: The app whose worker claimed or wrote the partition last; None where nothing says so.
+        self.owner: str | None = None
 
     def apply(self, batch: RecordBatch) -> None:
         """Apply the next records of the changelog.
@@ -77,9 +81,21 @@ class PartitionRecovery(Generic[Row]):
         self._count(batch.keys, batch.values)
         for index in range(len(records) - 1, -1, -1):
             # The newest one counts: all offsets are in each.
-            if records[index].headers and (found := self._decode(batch, index)) is not None:
+            if records[index].headers and (found := _decoded(batch, index, covers.decode)) is not None:
                 self.covers, self.covers_fade = found, records[index].value is None
+                self.owner = found.owner or self.owner
                 break
+        else:
+            index = -1
+        self._note_claim(batch, index + 1)
+
+    def _note_claim(self, batch: RecordBatch, first: int) -> None:
+        """Note whose the newest claim is, where one stands behind the newest covers."""
+        for index in range(len(batch.keys) - 1, first - 1, -1):
+            if batch.keys[index] == covers.CLAIM_KEY:
+                claim = _decoded(batch, index, covers.decode_claim)
+                self.owner = self.owner if claim is None else claim.owner
+                return
 
     def _count(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
         rows: dict[bytes | None, bytes | None] = dict(zip(keys, values, strict=True))
@@ -90,16 +106,6 @@ class PartitionRecovery(Generic[Row]):
                     self.values.pop(key, None)
             rows = {key: value for key, value in rows.items() if value is not None}
         self.values.update(rows)  # type: ignore[arg-type]
-
-    @staticmethod
-    def _decode(batch: RecordBatch, index: int) -> covers.Covers | None:
-        try:
-            return covers.decode(batch.records[index].headers)
-        except (msgspec.MsgspecError, TypeError) as error:  # a header may be null, too
-            raise UnreadableRowError(
-                f"{batch.topic}[{batch.partition}]@{batch.records[index].offset}: its header `covers` cannot be read: "
-                f"{error}"
-            ) from error
 
     def finish(
         self, decode: Callable[[bytes], Row], writer: Any = None, claim_offset: int | None = None
@@ -118,6 +124,17 @@ class PartitionRecovery(Generic[Row]):
         state.covered, state.ids = dict(self.covers.after), dict(self.covers.ids)
         state.next_changelog_offset = self.next_offset
         return state
+
+
+def _decoded(batch: RecordBatch, index: int, decode: Callable[[Any], Header | None]) -> Header | None:
+    """What the headers of one record say. Raises `UnreadableRowError` where that cannot be read."""
+    try:
+        return decode(batch.records[index].headers)
+    except (msgspec.MsgspecError, TypeError) as error:  # a header may be null, too
+        raise UnreadableRowError(
+            f"{batch.topic}[{batch.partition}]@{batch.records[index].offset}: its header `covers` or `claim` cannot be "
+            f"read: {error}"
+        ) from error
 
 
 class RecordBatchBuilder:

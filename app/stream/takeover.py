@@ -16,7 +16,7 @@ from faust.types import TP
 from app.stream.contact import contact_of
 from app.stream.failing import fail, failure_of
 from app.stream.following import Following
-from app.stream.ownership import Ownership
+from app.stream.ownership import Ownership, check_owner
 from app.stream.sources import check_sources
 from app.stream.topic_ids import ids_of_all
 
@@ -39,7 +39,8 @@ class Takeover:
         self._assigned: dict[int, Tables] = {}
         self._standbys: set[TP] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._claims: dict[TP, int] = {}
+        #: Up to which record each changelog is read back: its last one, then the claim.
+        self._targets: dict[TP, int] = {}
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -51,10 +52,10 @@ class Takeover:
         return len(self._assigned) > len(self.pending)
 
     def remaining(self) -> int:
-        """Records of changelogs still to be read back, as far as the claims are known."""
+        """Records of changelogs still to be read back, as far as it is known where they end."""
         left = [
             offset + 1 - (self.following.found(tp).next_offset or 0)
-            for tp, offset in self._claims.items()
+            for tp, offset in self._targets.items()
             if tp in self.following
         ]
         return sum(records for records in left if records > 0)
@@ -69,7 +70,7 @@ class Takeover:
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
-        self._claims.clear()
+        self._targets.clear()
         self._assigned = {}
         for tp, table in actives.items():
             self._assigned.setdefault(tp.partition, {})[tp] = table
@@ -138,15 +139,22 @@ class Takeover:
         self._follow()
 
     async def take_over(self, partition: int) -> None:
-        """Claim a partition, read it back, take it into use. Raises `EngineError` where it cannot be read."""
+        """Claim a partition, read it back, take it into use.
+
+        Raises `EngineError` where it cannot be read, or is another app's: that one's workers are not disturbed then.
+        """
         tables, clock = self._assigned[partition], asyncio.get_running_loop()
         began_s = clock.time()
         already = {tp: self.following.found(tp).records for tp in tables}
+        ends = await self.following.ends(tables)
+        self._targets |= {tp: end - 1 for tp, end in ends.items()}
+        for tp, end in ends.items():
+            check_owner(tp, (await self.following.read_to(tp, end)).owner, self._app)
         claims = await self.ownership.claim(partition, tables)
-        self._claims |= claims
+        self._targets |= claims
         for tp, offset in claims.items():
             await self.following.reached(tp, offset)
-        ends, ids = await self._sources([(partition, table) for table in tables.values()])
+        source_ends, ids = await self._sources([(partition, table) for table in tables.values()])
         if failure_of(self._app) is not None:
             return
         writer = self.ownership.writer(partition)
@@ -154,13 +162,13 @@ class Takeover:
         for tp, table in tables.items():
             await asyncio.sleep(0)  # Rows are decoded: what goes on beside it has its turn.
             states[tp] = table.recovered(self.following.found(tp), writer, claims[tp])
-            check_sources(states[tp], table.sources, ends, ids)
+            check_sources(states[tp], table.sources, source_ends, ids)
         # All tables or none: nothing is awaited from here to the last one.
         for tp, table in tables.items():
             table.take_in(states[tp])
             table.observer.recovered(partition, self.following.found(tp).records - already[tp])
         for tp, table in tables.items():
-            self._claims.pop(tp, None)
+            self._targets.pop(tp, None)
             if table.on_ready is not None:
                 table.on_ready(partition)
         log.info(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,11 +60,11 @@ async def read_log(bootstrap: str, topic: str) -> list[Any]:
 
 
 class Owner:
-    """One worker; each has producers of its own, as each process would."""
+    """One worker; each has producers of its own, as each process would. Its topics bear `name`, as its app does."""
 
-    def __init__(self, bootstrap: str, name: str) -> None:
+    def __init__(self, bootstrap: str, name: str, app_id: str | None = None) -> None:
         self.bootstrap, self.source, self.changelog = bootstrap, f"{name}.source", f"{name}.table"
-        self.app = batched_app(name, bootstrap, partitions=1)
+        self.app = batched_app(app_id or name, bootstrap, partitions=1)
         self.ends: Mapping[TP, int] = {}
         #: Changelog partitions of further tables, which it takes with its own.
         self.changelogs: dict[TP, BatchedTable[Count]] = {}
@@ -133,16 +133,20 @@ async def owners(
         ]
     )
     await admin.close()
-    found = [Owner(bootstrap, name) for _ in range(number)]
-    for each in found:
-        await each.app.producer.start()
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(started(Owner(bootstrap, name))) for _ in range(number)]
+
+
+@asynccontextmanager
+async def started(owner: Owner) -> AsyncIterator[Owner]:
+    """A worker while it runs."""
+    await owner.app.producer.start()
     try:
-        yield found
+        yield owner
     finally:
-        for each in found:
-            await each.table.flushing.drain(5.0)
-            await each.app.tables.takeover.close()
-            await each.app.producer.stop()
+        await owner.table.flushing.drain(5.0)
+        await owner.app.tables.takeover.close()
+        await owner.app.producer.stop()
 
 
 async def make_source_anew(owner: Owner) -> None:

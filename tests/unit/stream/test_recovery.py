@@ -94,6 +94,24 @@ def test_a_claim_is_no_row_and_covers_nothing() -> None:
     assert covers.decode_claim(records[-1].headers) == Claim("app", 3, 77)
 
 
+OWNED = st.lists(st.tuples(st.sampled_from(["claim", "flush", "row"]), st.sampled_from(["one", "two"])), max_size=12)
+
+
+@given(OWNED, st.integers(1, 5))
+def test_the_owner_is_whose_claim_or_flush_is_the_newest(found: list[tuple[str, str]], size: int) -> None:
+    """However the records are cut into batches; rows of a flush before its last say nothing."""
+    records, owner = [], None
+    for offset, (kind, app) in enumerate(found):
+        if kind == "claim":
+            headers, key, value = [covers.encode_claim(Claim(app, 3, 77))], covers.CLAIM_KEY, None
+        else:
+            headers, key, value = [covers.encode(Covers({"s": 1}, owner=app))], b"a", b"1"
+        records.append(Rec(offset, 0, key, value, () if kind == "row" else tuple(headers)))
+        owner = owner if kind == "row" else app
+
+    assert recovered(records, size).owner == owner
+
+
 def test_a_claim_does_not_supersede_what_is_covered() -> None:
     """Compaction takes all but the newest record of a key: what is said again of deleted rows has one of its own."""
     said = covers.encode(Covers({"s": 20}))
