@@ -5,9 +5,10 @@ one gives it the next epoch of that id, and once a record of an epoch is in a lo
 there (`ProducerFenced`). It writes no transactions: they would cost two round trips and control records that each
 reader has to skip. So a worker that takes a partition over
 
-1. starts that producer,
-2. writes a claim with it into each changelog partition, and
-3. reads back up to the claim.
+1. reads the changelogs, and leaves them alone where they are another app's,
+2. starts that producer,
+3. writes a claim with it into each changelog partition, and
+4. reads back up to the claim.
 
 What an earlier owner still had under way stands before the claim and is read, or is refused. A worker that keeps a
 partition claims it again with the epoch that it has: the claim stands where its next record belongs, so nobody wrote
