@@ -51,9 +51,12 @@ def fold_bands(view: PartitionView[HaltState], batch: RecordBatch) -> list[Annou
 
 
 def ended_with_their_day(states: Mapping[str, HaltState], rows: Mapping[str, QuoteRow]) -> dict[str, HaltState | None]:
-    """Halts of an earlier trading day than the one that the partition's rows agree on: the states without them."""
-    day = agreed(row.day for row in rows.values()) or ""
-    found = ((symbol, after_its_day(state, day)) for symbol, state in states.items())
+    """Halts of another day than the one that the partition's rows agree on, or the next: the states without them."""
+    day = agreed(row.day for row in rows.values())
+    if day is None:
+        return {}
+    next_day = calendar.next_day(day)
+    found = ((symbol, after_its_day(state, day, next_day)) for symbol, state in states.items())
     return {symbol: after for symbol, after in found if after is not None}
 
 

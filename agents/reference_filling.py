@@ -52,14 +52,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 def wanted(asked: dict[str, float], now_s: float) -> list[tuple[str, str]]:
-    """Symbols of owned partitions that lack reference data for their day, or a part of it, most active first."""
+    """Symbols of owned partitions that lack reference data for their day, or a part of it, most active first.
+
+    A row of a day that cannot be yet, by what three symbols agree on, is of a wrong time: nobody knows data of it.
+    """
     found: list[tuple[float, str, str]] = []
+    day = _day_of_rows()
+    newest = "" if day is None else _calendar.next_day(day)
     for partition, state in tables.quotes.owned.items():
         known = tables.reference.owned.get(partition)
         for symbol, row in state.rows.items():
             reference = None if known is None else known.rows.get(symbol)
             lacks = reference is None or reference.day < row.day or bool(reference.unsettled)
-            if lacks and asked.get(symbol, 0.0) <= now_s:
+            if lacks and row.day <= newest and asked.get(symbol, 0.0) <= now_s:
                 found.append((-(row.accumulated_volume or 0.0), symbol, row.day))
     return [(symbol, day) for _, symbol, day in sorted(found)]
 

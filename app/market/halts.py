@@ -102,9 +102,13 @@ def fold_halt(
     )  # fmt: skip
 
 
-def after_its_day(state: HaltState, day: str) -> HaltState | None:
-    """The state without the halt of a trading day before `day` (ISO date), which it outlived; None: nothing to do."""
-    if state.halted_since is None or (state.day is not None and state.day >= day):
+def after_its_day(state: HaltState, day: str, next_day: str) -> HaltState | None:
+    """The state without a halt that is not of the present; None: nothing to do.
+
+    It is of a trading day before `day` (ISO date), which it outlived, or of one after `next_day`, the one after it: of
+    a wrong time. Of the next day it may be before the market's rows are.
+    """
+    if state.halted_since is None or (state.day is not None and day <= state.day <= next_day):
         return None
     return HaltState(
         state.symbol, state.upper_band, state.lower_band, state.indicators, state.timestamp, state.sequence_number,

@@ -89,6 +89,9 @@ async def test_trade_windows_are_the_busiest_and_the_summary_answers_for_the_oth
         await tables.put(topics.TRADE_WINDOWS, symbol, row)
         assert await until_served(gateway, f"/api/trade-windows/{symbol}") == row
     await tables.put(topics.TRADE_WINDOWS, "*", {"timestamp": "t", "symbols": statistics, "symbol_count": 3})
+    # Without regard to case a symbol is found among those that there are.
+    await tables.quote(quiet)
+    await until_served(gateway, f"/api/quotes/{quiet}")
     found = await until_served(gateway, f"/api/trade-windows/{quiet.lower()}")
     assert found == {"timestamp": "t", "symbol": quiet, "total_volume": 1}
     listed = (await get(gateway, "/api/trade-windows?limit=1")).json()
@@ -181,6 +184,8 @@ async def test_the_tape_of_a_symbol_is_served_newest_first(
         return bool(newest[0]["price"] == 1212.0)
 
     await eventually(followed)
+    await tables.quote(symbol)
+    await until_served(gateway, f"/api/quotes/{symbol}")
     found = (await get(gateway, f"/api/trades/{symbol.lower()}?limit=1000")).json()
     assert [trade["price"] for trade in found["trades"]] == [trade.price for trade in trades[:-1001:-1]]
     assert found["trades"][0] == {

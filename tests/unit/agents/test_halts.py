@@ -25,3 +25,13 @@ def test_a_halt_of_yesterday_ends_when_three_symbols_have_a_row_of_today() -> No
     found = ended_with_their_day(states, rows)
     assert {symbol: None if state is None else state.halted_since for symbol, state in found.items()} == {"OLD": None}
     assert ended_with_their_day(states, {}) == {}
+
+
+def test_a_halt_of_2036_ends_and_one_of_the_next_day_stays() -> None:
+    """The next day's may come before three symbols have a row of it."""
+    states = {"EARLY": halted("EARLY", "2026-11-23"), "POISON": halted("POISON", "2036-01-02")}
+    rows = {symbol: row(symbol, "2026-11-20") for symbol in "XYZ"}
+    found = ended_with_their_day(states, rows)
+    assert {symbol: None if state is None else state.halted_since for symbol, state in found.items()} == {
+        "POISON": None
+    }

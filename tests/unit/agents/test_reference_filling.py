@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import tables
-from agents.reference_filling import wanted
+from agents.reference_filling import _day_of_rows, wanted
 from app.market.events import Reference
 from app.market.rows import QuoteRow
 from app.stream.partition import PartitionState
@@ -48,3 +48,11 @@ def test_a_partition_whose_reference_table_is_not_read_back_yet_asks_for_all() -
     own(0, {"A": (DAY, 10.0)}, {"A": DAY})
     del tables.reference.data.partitions[0]
     assert wanted({}, 0.0) == [("A", DAY)]
+
+
+def test_one_row_of_2036_moves_no_day_of_reference_data_and_is_not_asked_for() -> None:
+    """Of a set of three; a row of the next day is asked for before the others have reached it."""
+    own(0, {"A": (DAY, 10.0), "B": (DAY, 5.0), "POISON": ("2036-11-20", 99.0)}, {})
+    own(1, {"C": (DAY, 1.0), "EARLY": ("2026-11-23", 7.0)}, {})
+    assert _day_of_rows() == DAY
+    assert wanted({}, 0.0) == [("A", DAY), ("EARLY", "2026-11-23"), ("B", DAY), ("C", DAY)]

@@ -98,8 +98,8 @@ def test_a_halt_and_its_bands_end_with_their_trading_day() -> None:
 
 def test_a_halt_that_nothing_followed_is_over_on_the_next_day() -> None:
     halted = folded(afjk(0, 16, 12.10, 9.90), afjk(5, 17))
-    assert after_its_day(halted, "2025-12-10") is None
-    over = after_its_day(halted, "2025-12-11")
+    assert after_its_day(halted, "2025-12-10", "2025-12-11") is None
+    over = after_its_day(halted, "2025-12-11", "2025-12-12")
     assert over is not None
     assert (over.day, over.halted_since, over.resumed_at, over.timestamp) == (
         "2025-12-10",
@@ -108,7 +108,7 @@ def test_a_halt_that_nothing_followed_is_over_on_the_next_day() -> None:
         halted.timestamp,
     )
     assert list(halt_alerts(halted, over)) == []
-    assert after_its_day(over, "2025-12-11") is None
+    assert after_its_day(over, "2025-12-11", "2025-12-12") is None
 
 
 @pytest.mark.parametrize(("tape", "told"), [(1, False), (2, False), (3, True), (None, None), (0, None)])
