@@ -304,9 +304,10 @@ class Settings(BaseSettings):
         Plan.ADVANCED, description="Plan of the simulated account: which channels and REST endpoints it has."
     )
     simulator_late_bars: bool = Field(
-        False, description="Send bars again when a print comes late that belongs to them, as the vendor does."
+        True, description="Send bars again when a print comes late that belongs to them, as the vendor does."
     )
-    simulator_test_symbols: bool = Field(False, description="Have the exchanges' test symbols (ZVZZT) on the tape.")
+    simulator_test_symbols: bool = Field(True, description="Have the exchanges' test symbols (ZVZZT) on the tape.")
+    simulator_otc: bool = Field(False, description="Let some simulated companies trade over the counter (`otc`).")
     simulator_overnight: bool = Field(
         False, description="Let a simulated trading day begin at 21:00 ET of the evening before."
     )

@@ -41,11 +41,14 @@ class BandEvents:
     lower: Floats
     code: Ints
 
-    def told(self, tape: Ints) -> "BandEvents":
-        """What the vendor sends of them: halts of Nasdaq-listed symbols only, with bands of 0.00."""
+    def told(self, tape: Ints, otc: Flags) -> "BandEvents":
+        """What the vendor sends of them: halts of Nasdaq-listed symbols only, with bands of 0.00.
+
+        Nothing of symbols that trade over the counter (`otc`), which have no bands.
+        """
         halted = self.code == HALTED
         untold = tape[self.slot] != TOLD_TAPE
-        kept = ~(halted & untold)
+        kept = ~(halted & untold) & ~otc[self.slot]
         code = np.where((self.code == RESUMED) & untold, RESTATED, self.code)
         upper, lower = (np.where(halted, 0.0, band) for band in (self.upper, self.lower))
         return BandEvents(self.slot[kept], upper[kept], lower[kept], code[kept])

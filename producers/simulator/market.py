@@ -44,12 +44,14 @@ class World(Struct, frozen=True):
     """What the market has beside the everyday.
 
     `late_bars`: bars are sent again when a print comes that belongs to them. `test_symbols`: the exchanges' own are on
-    the tape. `overnight`: a trading day begins at 21:00 ET of the evening before, as has been filed for.
+    the tape. `overnight`: a trading day begins at 21:00 ET of the evening before, as has been filed for. `otc`: some
+    companies trade over the counter.
     """
 
     late_bars: bool = False
     test_symbols: bool = False
     overnight: bool = False
+    otc: bool = False
 
 
 class MarketModel:
@@ -68,7 +70,7 @@ class MarketModel:
         world: World = World(),  # noqa: B008 - it cannot change
     ) -> None:  # fmt: skip
         self.calendar, self.world, self._seed, self._events_per_s = calendar, world, seed, events_per_s
-        universe = self.universe = make_universe(symbols, seed, test_symbols=world.test_symbols)
+        universe = self.universe = make_universe(symbols, seed, test_symbols=world.test_symbols, otc=world.otc)
         self.recent = Recent(universe.tape)
         self.day = calendar.trading_day(calendar.day_of(start_ms))
         following = calendar.trading_day(calendar.next_day(self.day.day))
@@ -116,7 +118,7 @@ class MarketModel:
         regular = self.day.opens_ms <= start_ms < self.day.closes_ms
         events = self.luld.step(number, self.prices.mid)
         self._tape.reopens(events.slot[events.code == RESUMED])
-        told = events.told(self.universe.tape)
+        told = events.told(self.universe.tape, self.universe.otc)
         bands = Bands(told.slot, told.upper, told.lower, told.code, self._sequence(len(told.slot)))
         self.prices.step(number, rate, regular, self.luld.halted)
         self.prices.mid = self.luld.clamp(self.prices.mid)

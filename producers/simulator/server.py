@@ -262,7 +262,12 @@ async def serve(settings: Settings) -> None:
         operations=Operations(settings, "simulator"),
         host=settings.simulator_host,
         plan=settings.simulator_plan,
-        world=World(settings.simulator_late_bars, settings.simulator_test_symbols, settings.simulator_overnight),
+        world=World(
+            late_bars=settings.simulator_late_bars,
+            test_symbols=settings.simulator_test_symbols,
+            overnight=settings.simulator_overnight,
+            otc=settings.simulator_otc,
+        ),
         skip_nights=not _has_nights(settings),
     )
     async with simulator:

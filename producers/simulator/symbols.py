@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 MAX_SYMBOLS: Final = 12_000
+#: Of so many companies one trades over the counter.
+OTC_ONE_IN: Final = 100
 
 #: Ticker, market, rough price in US dollars, name; the order is that of their turnover.
 _LARGE: Final = """
@@ -125,7 +127,7 @@ def _companies(rng: np.random.Generator, count: int, taken: set[str]) -> list[Ro
     ]
 
 
-def _listing(rng: np.random.Generator, count: int, test_symbols: bool) -> list[Row]:
+def _listing(rng: np.random.Generator, count: int, test_symbols: bool, otc: bool) -> list[Row]:
     rows: list[Row] = []
     for entry in _LARGE.replace("\n", "|").strip("|").split("|")[:count]:
         ticker, market, price, name = entry.split(" ", 3)
@@ -142,6 +144,9 @@ def _listing(rng: np.random.Generator, count: int, test_symbols: bool) -> list[R
                 others.append(row)
         made_up[len(made_up) - len(others) :] = others
         made_up = [made_up[place] for place in rng.permutation(len(made_up)).tolist()]
+        companies = [place for place, row in enumerate(made_up) if row.kind == "CS"] if otc else []
+        for place in companies[::OTC_ONE_IN]:
+            made_up[place] = made_up[place]._replace(market="OTC")
     return rows + made_up
 
 
@@ -153,15 +158,16 @@ def _renamed(rng: np.random.Generator, rows: list[Row]) -> dict[int, str]:
     return dict(zip(slots, former, strict=True))
 
 
-def make_universe(count: int, seed: int, *, test_symbols: bool = True) -> Universe:
+def make_universe(count: int, seed: int, *, test_symbols: bool = True, otc: bool = False) -> Universe:
     """`count` symbols (1 to 12,000) of a seed; from 200 on with all kinds of securities, new and renamed ones.
 
-    `test_symbols` says whether the exchanges' test symbols are among them then. Raises `ValueError`: another count.
+    `test_symbols` says whether the exchanges' test symbols are among them then, `otc` whether some companies
+    trade over the counter. Raises `ValueError`: another count.
     """
     if not 1 <= count <= MAX_SYMBOLS:
         raise ValueError(f"expected 1 to {MAX_SYMBOLS} symbols, was {count}")
     rng = np.random.default_rng([seed, 1])
-    rows = _listing(rng, count, test_symbols)
+    rows = _listing(rng, count, test_symbols, otc)
     price = np.array([row.price for row in rows])
     derived = np.array([row.kind in ("WARRANT", "RIGHT", "UNIT", "PFD") or row in TEST_SYMBOLS for row in rows])
     rank = np.arange(count)

@@ -9,6 +9,7 @@ from massive.exceptions import BadResponse
 from urllib3.exceptions import MaxRetryError
 
 from producers.simulator import Simulator
+from producers.simulator.market import World
 from tests.eventually import eventually
 from tests.simulator_client import CHANNELS, START, Event, connected, control
 
@@ -149,6 +150,28 @@ async def test_second_bars_and_trades_are_those_that_were_streamed() -> None:
             assert [(row.timestamp, row.open, row.high, row.low, row.close, row.volume) for row in seconds] == [
                 (e["s"], e["o"], e["h"], e["l"], e["c"], e["v"]) for e in bars
             ]
+
+        await asyncio.to_thread(read)
+
+
+async def test_a_changed_ticker_has_its_former_one_in_the_tickers_events() -> None:
+    async with Simulator(symbols=300, events_per_s=10, world=World(otc=True)) as simulator:
+        universe = simulator.model.universe
+        slot, former = next(iter(universe.renamed.items()))
+
+        def read() -> None:
+            rest = RESTClient("simulator", base=simulator.rest_url)
+            found = rest.get_ticker_events(universe.tickers[slot])
+            told = [(event["type"], event["date"], event["ticker_change"]["ticker"]) for event in found.events]
+            first = simulator.model.history.days[0]
+            assert told == [
+                ("ticker_change", simulator.model.first_day, universe.tickers[slot]), ("ticker_change", first, former),
+            ]  # fmt: skip
+            unchanged = rest.get_ticker_events("AAPL").events
+            assert [event["ticker_change"]["ticker"] for event in unchanged] == ["AAPL"]
+            over = {ticker for ticker, otc in zip(universe.tickers, universe.otc.tolist(), strict=True) if otc}
+            assert {row.ticker for row in rest.list_tickers(market="otc", limit=1000)} == over != set()
+            assert not {row.ticker for row in rest.list_tickers(market="stocks", limit=1000)} & over
 
         await asyncio.to_thread(read)
 

@@ -40,7 +40,8 @@ def test_a_halted_symbol_is_silent_until_it_resumes() -> None:
 def test_halts_are_told_of_nasdaq_listed_symbols_only() -> None:
     """Of the others trading stops without a word, and new bands come when it goes on."""
     slot, code = np.arange(4), np.array([HALTED, RESUMED, HALTED, RESUMED])
-    told = BandEvents(slot, np.full(4, 11.0), np.full(4, 9.0), code).told(np.array([3, 3, 1, 2]))
+    events, over = BandEvents(slot, np.full(4, 11.0), np.full(4, 9.0), code), np.zeros(4, dtype=np.bool_)
+    told = events.told(np.array([3, 3, 1, 2]), over)
     assert told.slot.tolist() == [0, 1, 3]
     assert told.code.tolist() == [HALTED, RESUMED, RESTATED]
     assert told.upper.tolist() == [0.0, 11.0, 11.0]

@@ -162,3 +162,19 @@ def test_reference_data_has_the_gaps_of_the_vendors() -> None:
 def test_a_universe_of_another_size_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 12000 symbols"):
         make_universe(count, 1)
+
+
+def test_bars_of_companies_that_trade_over_the_counter_say_so_and_they_have_no_bands() -> None:
+    market = MarketModel(
+        calendar(), symbols=300, seed=1, events_per_s=3000.0, start_ms=new_york_ms("2026-11-20T09:29:50"),
+        world=World(otc=True),
+    )  # fmt: skip
+    over = {ticker for ticker, otc in zip(market.universe.tickers, market.universe.otc.tolist(), strict=True) if otc}
+    assert over
+    tape = [event for _, event in run(market, 40)]
+    bars = [event for event in tape if event["ev"] == "A"]
+    assert {event["sym"] for event in bars if event.get("otc")} == {event["sym"] for event in bars} & over != set()
+    assert all(event["otc"] is True for event in bars if "otc" in event), "left out where it is false"
+    banded = {event["T"] for event in tape if event["ev"] == "LULD"}
+    assert banded
+    assert not banded & over
