@@ -54,18 +54,17 @@ def fold_aggregates(view: PartitionView[QuoteRow], batch: RecordBatch) -> None:
                 newest[symbol] = index
     references = _references(view.partition)
     for symbol, state in states.items():
-        found = finish(state, references.get(symbol), _received_ns(batch, newest.get(symbol), view.get(symbol)))
-        if symbol in newest or found != view.get(symbol):
-            view[symbol] = found
+        place, reference = newest.get(symbol), references.get(symbol)
+        if place is not None:
+            received = batch.header(place, topics.RECEIVED_NS_HEADER)
+            view[symbol] = finish(state, reference, received_ns(received))
+        elif (row := view.get(symbol)) is not None:
+            # Late bars alone: the last one was received when it was.
+            found = finish(state, reference, row.received_ns)
+            if found != row:
+                view[symbol] = found
     left_out.late(batch.topic, counted.pop(Lateness.OTHER_DAY, 0))
     left_out.late_bars(counted)
-
-
-def _received_ns(batch: RecordBatch, index: int | None, row: QuoteRow | None) -> int | None:
-    """When the row's last aggregate was received: the batch's at a place, else the one that is there."""
-    if index is None:
-        return None if row is None else row.received_ns
-    return received_ns(batch.header(index, topics.RECEIVED_NS_HEADER))
 
 
 def _references(partition: int) -> Any:
