@@ -1,16 +1,18 @@
 """A worker whose table counts: a record that is lost or counted twice shows in its rows.
 
-    python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS [SESSION_TIMEOUT_MS [STANDBYS [REQUEST_S]]]
+    python -m tests.consistency.counting_app BOOTSTRAP NAME PARTITIONS
+        [SESSION_TIMEOUT_MS [STANDBYS [REQUEST_S [STALL_S]]]]
 
 reads `NAME.source` and keeps, per key, how many records it has seen, the sum of their values and
 the order-sensitive digest of them in the table `NAME.counts`. A value that is no number
 cannot be folded; "huge" makes a row that fits no record batch, "delete" deletes the row,
-"skip" changes nothing, and at "stall" the agent waits for ever. At "pass over until FILE" it passes the
-whole batch over, as a fault of the engine would, and makes the file.
+"skip" changes nothing, "hold" computes for four seconds, and at "stall" the agent waits for ever.
+At "pass over until FILE" it passes the whole batch over, as a fault of the engine would, and makes the file.
 """
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ from app.stream.partition import MAX_FLUSH_BYTES
 from app.stream.running import run_worker
 
 MODULUS = 2**61 - 1
+
+#: How long a fold takes that holds the event loop up.
+HOLD_S = 4.0
 
 #: Places and defaults of the two last arguments: the session's time-out (ms), the number of standbys.
 DEFAULTS = ((4, 6000), (5, 0))
@@ -52,6 +57,10 @@ def fold(view: PartitionView[Count], batch: RecordBatch) -> None:
             view[name] = Count(1, 0, 0, "x" * MAX_FLUSH_BYTES)
         elif value == b"skip":
             continue
+        elif value == b"hold":
+            until_s = time.monotonic() + HOLD_S
+            while time.monotonic() < until_s:
+                pass  # The interpreter is busy, as with a fold that is far too long.
         elif value == b"delete":
             del view[name]
         else:
@@ -103,7 +112,7 @@ def main() -> None:
     if len(sys.argv) > 6:
         options |= dict.fromkeys(("producer_request_timeout", "broker_request_timeout"), float(sys.argv[6]))
     app, _ = make(bootstrap, name, int(partitions), **options)
-    run_worker(app, stall_timeout_s=3.0, loglevel="info")
+    run_worker(app, stall_timeout_s=float(sys.argv[7]) if len(sys.argv) > 7 else 3.0, loglevel="info")
 
 
 if __name__ == "__main__":
