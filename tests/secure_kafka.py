@@ -98,8 +98,8 @@ class SecureKafka:
 
 
 @contextmanager
-def secure_kafka(directory: Path) -> Iterator[SecureKafka]:
-    """A broker with three listeners and one user, while the context lasts."""
+def secure_kafka(directory: Path, **further: str) -> Iterator[SecureKafka]:
+    """A broker with three listeners and one user, while the context lasts; `further` properties have _ for dots."""
     certificates = make_certificates(directory / "certificates")
     plain, controller, sasl, mutual = (free_port() for _ in range(4))
     addresses = f"PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{sasl},MUTUAL://127.0.0.1:{mutual}"
@@ -124,6 +124,7 @@ def secure_kafka(directory: Path) -> Iterator[SecureKafka]:
             f'{_MODULES}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";'
         ),
     }
+    properties |= {name.replace("_", "."): value for name, value in further.items()}
     users = [
         part
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
