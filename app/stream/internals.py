@@ -14,8 +14,9 @@ Each with the reason why no public one does:
   record batch, no producer with an id of ours;
 - aiokafka `AIOKafkaProducer._txn_manager`, `TransactionManager.transactional_id`: no producer that has an epoch and
   writes no transactions;
-- faust `Recovery._wait`, `.active_tps`, `.standby_tps`, `.active_offsets`, `TableManager._recovery`: what Faust reads
-  back itself, and that it goes on without a step that took long;
+- faust `Recovery._wait`, `.active_tps`, `.standby_tps`, `.active_offsets`, `TableManager._recovery`,
+  `._update_channels`: what Faust reads back itself, that it goes on without a step that took long, and that it waits
+  for a second at each start;
 - faust `Conductor._topics`: which topics there are;
 - aiokafka `AIOKafkaConsumer._client`, `._coordinator`, `GroupCoordinator.coordinator_id`: whether brokers answer;
 - faust `AIOKafkaConsumerThread._consumer`, `Producer._producer`: to give up a client that could not be started.

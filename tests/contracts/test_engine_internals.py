@@ -13,6 +13,8 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.producer import AIOKafkaProducer
+from aiokafka.producer.transaction_manager import TransactionManager
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.conductor import Conductor
@@ -38,6 +40,7 @@ from faust.transport.drivers import aiokafka as driver
         (driver.Producer, "_ensure_producer", ["self"]),
         (driver.Producer, "_new_producer", ["self", "transactional_id"]),
         (TableManager, "_update_channels", ["self"]),
+        (Recovery, "_wait", ["self", "coro", "timeout"]),
         (AIOKafkaClient, "send", ["self", "node_id", "request", "group"]),
         (Fetcher, "_create_fetch_waiter", ["self"]),
         (Fetcher, "_notify", ["self", "future"]),
@@ -66,6 +69,11 @@ def test_a_private_function_takes_what_we_give_it(owner: Any, name: str, paramet
         (FetchResult, ["_topic_partition", "_partition_records", "_assignment"]),
         (TopicPartitionState, ["highwater"]),
         (Recovery, ["active_offsets", "active_tps", "standby_tps"]),
+        (TableManager, ["_recovery"]),
+        (AIOKafkaProducer, ["_txn_manager"]),
+        (TransactionManager, ["transactional_id"]),
+        (driver.AIOKafkaConsumerThread, ["_consumer"]),
+        (driver.Producer, ["_producer"]),
         (Conductor, ["_topics"]),
         (Consumer, ["_unacked_messages", "_n_acked", "_committed_offset", "_buffered_partitions"]),
     ],
