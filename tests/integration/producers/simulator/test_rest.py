@@ -104,7 +104,8 @@ async def test_the_closed_night_is_skipped() -> None:
 async def first_events(count: int) -> list[Event]:
     """The first events that a client gets of a market which waited for it."""
     async with Simulator(symbols=50, seed=11, start=START, events_per_s=300, speed=5) as simulator:
-        await control(simulator, "pause")
+        # At once: on a busy machine the market would be seconds on before a request for it is answered.
+        simulator.clock.pause()
         async with connected(simulator, *CHANNELS) as client:
             await eventually(lambda: len(client.messages()) == 2 + len(CHANNELS))
             await control(simulator, "resume")
