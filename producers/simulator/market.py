@@ -4,7 +4,8 @@ What is drawn never hangs on who is connected or how fast the wall clock runs: t
 start give the same seconds. A second bar is exactly what the trades of its second add up to.
 
 Numpy draws columns, and only what somebody subscribes to becomes JSON. Measured on one core of a busy machine
-(Python 3.11): 720,000 to 770,000 events/s with 500 symbols, 540,000 to 620,000 with 12,000, JSON included.
+(Python 3.11): 790,000 to 840,000 events per second of processor time with 500 symbols, 710,000 to 740,000 with 12,000,
+JSON included: 0.94 and 0.80 of what events without fractions, conditions and facilities took, which are shorter.
 """
 
 from collections import deque
