@@ -17,7 +17,7 @@ from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, ta
 from tests.integration.reference.cache_world import clean, misbehave, requests, settings, simulator
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(180)
 async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path: Path, redis_url: str) -> None:
     """REST fails at first; the worker ranks all the same, and nothing unknown becomes 0."""
     url = await clean(redis_url)
@@ -62,14 +62,31 @@ async def test_rows_are_null_until_rest_answers_and_complete_afterwards(tmp_path
                 await eventually(of_the_whole_market, timeout_s=90, interval_s=0.5)
                 found = await table(bootstrap, topics.MARKET_REFERENCE)
                 assert {row["day"] for row in found.values()} == {market.model.day.day}
+            finally:
+                workers.stop()
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(180)
+async def test_a_worker_asks_for_the_table_of_conditions(tmp_path: Path, redis_url: str) -> None:
+    """The one that owns the trades' first partition; the others, and gateways, find it in Redis."""
+    url = await clean(redis_url)
+    with own_broker(tmp_path / "kafka") as bootstrap:
+        await ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS)
+        async with simulator() as market:
+            workers = Workers(
+                bootstrap, tmp_path, source="simulator", redis_url=url,
+                simulator_port=market.rest_url.rpartition(":")[2],
+            )  # fmt: skip
+            workers.start()
+            try:
 
                 async def has_the_conditions() -> bool:
                     async with open_cache(settings(url, market.rest_url)) as cache:
                         known = await Conditions(cache).known()
                     return known is not None and known[12].name == "Form T/Extended Hours"
 
-                # One worker asks, once it owns the trades' first partition; the endpoint may have failed a minute ago.
-                await eventually(has_the_conditions, timeout_s=120, interval_s=0.5)
+                await eventually(has_the_conditions, timeout_s=90, interval_s=0.5)
             finally:
                 workers.stop()
 

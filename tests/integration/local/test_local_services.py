@@ -76,6 +76,7 @@ def test_a_format_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
     assert (kafka.data_dir / "data" / "bootstrap.checkpoint").exists()
 
 
+@pytest.mark.verify
 def test_the_second_directory_of_a_version_is_formatted_without_java(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ async def open_page(chromium: Browser, url: str) -> Page:
     return page
 
 
+@pytest.mark.verify
 async def test_a_widget_is_added_moved_resized_and_removed_by_keys_and_the_browser_keeps_it(
     chromium: Browser, page_gateway: GatewayProcess, page_tables: Tables
 ) -> None:

@@ -146,6 +146,7 @@ async def test_a_closed_market_is_waited_for(broker_url: str) -> None:
         assert (await rig.quiesced()).total() == rig.simulator.feed.sent.total()
 
 
+@pytest.mark.verify
 async def test_subscriptions_change_at_run_time_on_the_same_connection(broker_url: str) -> None:
     """By PUT as a whole, by POST and DELETE one by one; a wrong one is refused with its reason."""
     async with live_rig(broker_url) as rig, aiohttp.ClientSession(rig.control_url, headers=CONTROL) as http:

@@ -72,6 +72,7 @@ async def test_a_real_time_host_with_a_delayed_plan_is_one_sentence_with_advice(
         assert "no real-time data" in state["problem"]
 
 
+@pytest.mark.verify
 async def test_an_evicted_connection_says_so_waits_and_is_counted(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

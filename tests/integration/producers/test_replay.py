@@ -184,6 +184,7 @@ async def test_without_tracing_an_event_has_its_receive_time_alone(
     assert list(found.headers) == [("received_ns", b"7")]
 
 
+@pytest.mark.verify
 async def test_a_day_before_that_of_the_boards_is_refused(broker_url: str, raw_topics: None, tmp_path: Path) -> None:
     """Its events would all be late: better said than shown by boards that never move. Last: the boards stay."""
     tape = tmp_path / "tape.ndjson"

@@ -177,6 +177,7 @@ def test_a_flush_writes_what_came_in_and_a_restart_finds_all_of_it() -> None:
     assert store == {}
 
 
+@pytest.mark.verify
 def test_a_market_of_windows_stays_below_400_mb() -> None:
     windows = TradeWindows()
     for index in range(500):

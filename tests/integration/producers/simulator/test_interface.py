@@ -50,6 +50,7 @@ async def test_a_port_that_is_taken_is_named_in_the_error() -> None:
                 pytest.fail("two simulators listened on one port")
 
 
+@pytest.mark.verify
 async def test_the_totals_are_what_the_sdk_received() -> None:
     received: Counter[str] = Counter()
 

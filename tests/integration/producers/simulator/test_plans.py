@@ -45,6 +45,7 @@ async def test_a_newcomer_is_admitted_and_the_older_connection_of_the_account_is
     assert simulator.counts["evicted"] == 1
 
 
+@pytest.mark.verify
 async def test_the_delayed_host_counts_as_a_connection_of_the_account() -> None:
     async with account(Plan.STARTER) as simulator, connected(simulator) as first:
         await eventually(lambda: len(first.statuses) == 2)
@@ -74,6 +75,7 @@ async def test_what_is_no_channel_or_held_already_is_not_answered(simulator: Sim
         assert answers(client) == [("success", "subscribed to: T.AAPL"), ("success", "subscribed to: Q.NOBODY")]
 
 
+@pytest.mark.verify
 async def test_the_real_time_host_takes_a_login_with_a_delayed_plan_and_then_says_what_it_lacks() -> None:
     async with account(Plan.STARTER) as simulator, connected(simulator, "A.*", "T.*") as client:
         await eventually(lambda: len(client.statuses) == 3)

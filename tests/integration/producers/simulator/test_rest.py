@@ -50,6 +50,7 @@ async def test_the_sdk_reads_every_endpoint(simulator: Simulator) -> None:
     assert requests["aggregates"] == 6
 
 
+@pytest.mark.verify
 async def test_minute_bars_are_those_that_were_streamed() -> None:
     async with Simulator(symbols=30, seed=4, start=START, events_per_s=50, speed=60) as simulator:
         async with connected(simulator, "AM.*") as client:
