@@ -7,7 +7,10 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.stream.batches import RecordBatch
 from app.stream.contact import contact_of
+from app.stream.ledger import Ledger
+from app.stream.message import BatchMessage
 from app.stream.surroundings import Surroundings
 from app.stream.watchdog import Judge, Progress, Watchdog
 
@@ -81,6 +84,32 @@ def test_a_partition_that_stands_still_is_seen_beside_one_that_moves() -> None:
     assert judge.stalled(0.0, observed(app)) == []
     done[TP("t", 0)] = 6
     assert judge.stalled(11.0, observed(app)) == ["t[1]"]
+
+
+def test_an_agent_that_stands_is_seen_beside_another_of_its_topic() -> None:
+    """What two agents read is done when both are: the one that goes on does not hide the other."""
+    tp, ledger = TP("t", 0), Ledger()
+    app = app_with(highwater=lambda _: 30, ledger=ledger, ack=lambda each: ledger.acknowledge(tp, each.stretch))
+    app.consumer.assignment = lambda: {tp}
+    ledger.resume(tp, 0)
+    messages = [BatchMessage(tp, RecordBatch("t", 0, [], end), 1) for end in (10, 20, 30)]
+    for message in messages:
+        message.stretch = ledger.deliver(tp, message.batch.next_offset)
+        message.incref(2)
+
+    def done_by_an_agent(message: BatchMessage) -> None:
+        if message.ack(app.consumer):
+            app.consumer.ack(message)
+
+    judge = Judge(10.0)
+    for message in messages:
+        done_by_an_agent(message)
+    done_by_an_agent(messages[0])
+    assert observed(app) == {"t[0]": (10, 20)}
+    assert judge.stalled(0.0, observed(app)) == []
+    assert judge.stalled(11.0, observed(app)) == ["t[0]"], "one has read everything, the other stands at 10"
+    done_by_an_agent(messages[1])
+    assert judge.stalled(12.0, observed(app)) == []
 
 
 def test_a_takeover_that_stands_still_is_seen_beside_partitions_that_go_on() -> None:
