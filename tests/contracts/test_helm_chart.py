@@ -197,6 +197,20 @@ def test_the_topics_are_those_of_the_platform() -> None:
         assert topic["spec"]["config"] == {"min.insync.replicas": "2", **spec.config()}
 
 
+def test_the_user_may_use_what_the_release_is_called_and_nothing_else() -> None:
+    def rights(*switches: str) -> set[tuple[str, str]]:
+        user = rendered("strimzi", *switches).of_kind("KafkaUser")["tapereader"]
+        return {(each["resource"]["type"], each["resource"]["name"]) for each in user["spec"]["authorization"]["acls"]}
+
+    by_id = {"group", "transactionalId"}
+    assert rights() == {("topic", "tapereader."), *((kind, "tapereader.") for kind in by_id)}
+    assert rights('topicPrefix=""') == {
+        ("topic", "massive."), ("topic", "market."), ("topic", "tapereader."), *((kind, "tapereader") for kind in by_id)
+    }  # fmt: skip
+    assert rights('appId="scanner"') - rights() == {(kind, "scanner") for kind in by_id}
+    assert not rendered("strimzi", 'topics.strimzi.user=""').of_kind("KafkaUser")
+
+
 def test_releases_on_one_kafka_have_topics_and_a_group_of_their_own() -> None:
     """By the release's name, unless told otherwise: a release of before has topics without a prefix."""
 

@@ -127,6 +127,11 @@ def test_the_user_of_the_document_may_what_a_release_does() -> None:
     ]
     prefix = worker.variables()["TAPEREADER_TOPIC_PREFIX"]
     app_id = worker.variables().get("TAPEREADER_APP_ID", f"{prefix}{APP_ID}")
+    made = helm(*arguments).of_kind("KafkaUser")["tapereader"]
+    shown = yaml.safe_load(block[1])
+    assert made["spec"] == shown["spec"], "the document shows what the chart makes"
+    assert made["metadata"]["namespace"] == shown["metadata"]["namespace"]
+    assert made["metadata"]["labels"].items() >= shown["metadata"]["labels"].items()
     assert {acl["resource"]["patternType"] for acl in acls.values()} == {"prefix"}
     assert prefix.startswith(acls["topic"]["resource"]["name"])
     for kind, operations in (("group", {"Read", "Describe"}), ("transactionalId", {"Write", "Describe"})):
