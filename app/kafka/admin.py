@@ -32,8 +32,13 @@ _EQUAL = ("cleanup.policy", "max.message.bytes")
 #: overwrote before anyone has read it.
 _AT_LEAST = ("min.compaction.lag.ms",)
 
-#: Where a described group has its members, in every version of the answer; later ones have fields behind them.
-_MEMBERS = 5
+#: Where a described group has its state and its members, in every version of the answer; later ones have fields behind
+#: them.
+_STATE, _MEMBERS = 2, 5
+
+#: A group that is being formed anew is known within this time (s): a member that is gone counts until its session ends,
+#: 10 s by default, where it went in the middle of it.
+FORMED_WITHIN_S = 30.0
 
 #: A topic that was just made is named by the broker within this time (s).
 KNOWN_WITHIN_S = 15.0
@@ -232,10 +237,16 @@ async def described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[st
 
 
 async def running_workers(brokers: Brokers, group: str) -> int:
-    """How many workers of a consumer group run."""
+    """How many workers of a consumer group run. A group that is being formed anew is waited for."""
+    deadline_s = clock.monotonic_s() + FORMED_WITHIN_S
     async with admin_client(brokers) as admin:
-        answers = await _coordinated(lambda: admin.describe_consumer_groups([group]))
-    return sum(len(found[_MEMBERS]) for answer in answers for found in answer.groups)
+        while True:
+            answers = await _coordinated(lambda: admin.describe_consumer_groups([group]))
+            found = [each for answer in answers for each in answer.groups]
+            forming = any(each[_STATE] in ("PreparingRebalance", "CompletingRebalance") for each in found)
+            if not forming or clock.monotonic_s() > deadline_s:
+                return sum(len(each[_MEMBERS]) for each in found)
+            await asyncio.sleep(0.2)
 
 
 async def committed_offsets(brokers: Brokers, group: str) -> dict[TopicPartition, int]:

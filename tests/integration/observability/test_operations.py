@@ -29,6 +29,7 @@ OPTIONAL = (
     metrics.DISCONNECTS,
     metrics.FEED_LAG,
     metrics.LATE,
+    metrics.LATE_BARS,
     metrics.REFUSED,
 )
 #: What a change of a process asks for, so that no web page can make it.
