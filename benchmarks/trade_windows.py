@@ -70,10 +70,11 @@ def worker(bootstrap: str, topic: str, records: int, partitions: int, group: str
         clock.first()
         return TapePartition()
 
+    letters = DeadLetterWriter(app, f"{group}-dead")
     table = FoldedTable[WindowTrade](
-        app, name="tape", make=make, decode_events=decode, sources=[topic],
+        app, name="tape", make=make, decode_events=lambda batch: batch.decoded(decode), sources=[topic],
         changelog_topic=app.topic(f"{group}-changelog", schema=RecordBatchSchema()),
-        dead_letters=DeadLetterWriter(app, f"{group}-dead"),
+        dead_letters=letters,
     )  # fmt: skip
 
     async def run(stream: Any) -> None:
@@ -82,10 +83,12 @@ def worker(bootstrap: str, topic: str, records: int, partitions: int, group: str
             if windows:
                 await table.fold_events(event.value, event.message)
             else:
-                decode(b"[" + b",".join(event.value.values) + b"]")
+                event.value.decoded(decode)
             seen += len(event.value)
             if seen >= records:
                 await table.drain()
+                if letters.written:
+                    raise SystemExit(f"the figures are of refused records: {letters.written}")
                 clock.report(seen)
 
     app.agent(app.topic(topic, schema=RecordBatchSchema()), name=f"{group}-agent")(run)
