@@ -36,12 +36,11 @@ tables.leaderboards.on_ready, tables.leaderboards.on_lost = _taken, place.lost
 async def leaderboards(stream: Any) -> None:
     """Take in what the partitions hand over, in Kafka's order."""
     async for batch in stream:
-        boards = place.merge
-        if boards is not None and batch.partition == place.partition:
+        if place.merge is not None and batch.partition == place.partition:
             traces.extend(batch.traces)
-            for value in batch.values:
-                if value is not None:
-                    boards.take(_decode(value))
+        for value in batch.values:
+            if value is not None:
+                place.take(batch.partition, _decode(value))
 
 
 @app.timer(settings.publish_interval_ms / 1000)

@@ -27,11 +27,9 @@ tables.trade_windows.on_lost = place.lost
 async def trade_windows(stream: Any) -> None:
     """Take in what the partitions hand over, in Kafka's order."""
     async for batch in stream:
-        windows = place.merge
-        if windows is not None and batch.partition == place.partition:
-            for value in batch.values:
-                if value is not None:
-                    windows.take(_decode(value))
+        for value in batch.values:
+            if value is not None:
+                place.take(batch.partition, _decode(value))
 
 
 @app.timer(settings.trade_windows_interval_s)

@@ -67,7 +67,6 @@ def worker(bootstrap: str, topic: str, records: int, partitions: int, group: str
     decode = msgspec.json.Decoder(list[WindowTrade]).decode
 
     def make(partition: int) -> TapePartition:
-        clock.first()
         return TapePartition()
 
     letters = DeadLetterWriter(app, f"{group}-dead")
@@ -80,6 +79,8 @@ def worker(bootstrap: str, topic: str, records: int, partitions: int, group: str
     async def run(stream: Any) -> None:
         nonlocal seen
         async for event in stream.events():
+            # From the first records on: a takeover of its partitions comes before them.
+            clock.first(len(event.value) + seen)
             if windows:
                 await table.fold_events(event.value, event.message)
             else:

@@ -6,8 +6,9 @@ process may have sent those of a partition: who takes it over begins anew, and o
 may still send.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -150,6 +151,12 @@ class Merging(Protocol):
     def complete(self) -> bool:
         """Whether every partition was heard of."""
 
+    def take(self, found: Any) -> object:
+        """Take in the log's next hand-over."""
+
+
+#: So many hand-overs are kept for a place that is not here yet: each partition's first, and some seconds of others.
+MOST_EARLY: Final = 1_000
 
 Merge = TypeVar("Merge", bound=Merging)
 
@@ -160,6 +167,9 @@ class MergePlace(Generic[Merge]):
     The place comes and goes with a partition of the published table. Each time it comes, the merge begins afresh:
     what was known has grown old, and others have published meanwhile. `make` makes an empty merge; `complete_within_s`
     is how long partitions that were not heard of are waited for: without some of them a market looks as if it shrank.
+
+    The log may be read before the published table is read back. What it brings by then is kept: partitions hand
+    everything over as soon as they are there, and again only ten seconds later; the boards would stand still so long.
     """
 
     def __init__(self, partition: int, make: Callable[[], Merge], complete_within_s: float) -> None:
@@ -167,6 +177,7 @@ class MergePlace(Generic[Merge]):
         self._make, self._complete_within_s = make, complete_within_s
         self._merge: Merge | None = None
         self._began_s = 0.0
+        self._early: deque[Any] = deque(maxlen=MOST_EARLY)
 
     @property
     def merge(self) -> Merge | None:
@@ -177,11 +188,23 @@ class MergePlace(Generic[Merge]):
         """A partition of the published table is ours since now (s of a clock that only goes ahead)."""
         if partition == self.partition:
             self._merge, self._began_s = self._make(), now_s
+            while self._early:
+                self._merge.take(self._early.popleft())
 
     def lost(self, partition: int) -> None:
         """A partition of the published table is another's."""
         if partition == self.partition:
             self._merge = None
+            self._early.clear()
+
+    def take(self, partition: int, found: Any) -> None:
+        """Take in the next hand-over of a partition of the log: of the place's own, whether it is here or to come."""
+        if partition != self.partition:
+            return
+        if self._merge is None:
+            self._early.append(found)
+        else:
+            self._merge.take(found)
 
     def publishable(self, now_s: float) -> Merge | None:
         """The merge where what it knows may stand for the market, else None."""

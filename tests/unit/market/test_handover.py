@@ -110,28 +110,31 @@ def test_a_merge_is_published_where_its_place_is_once_all_were_heard_of_or_waite
     """Against the course since the place was taken last, read anew at each step. Two partitions, waited for 10 s."""
     place = MergePlace(1, lambda: Merged[int](2), 10.0)
     now_s, number = 0.0, 0
-    since: list[tuple[str, int]] | None = None
+    since: list[int] | None = None
+    #: What came since the place was lost, for when it comes.
+    early: list[int] = []
     began_s, before = 0.0, None
     for what, partition, passed_s in course:
         now_s += passed_s
         if what == "taken":
             place.taken(partition, now_s)
             if partition == 1:
-                since, began_s = [], now_s
+                since, early, began_s = early, [], now_s
                 # What was known has grown old, whoever had the place meanwhile.
                 assert place.merge is not before
                 before = place.merge
                 assert before is not None
-                assert before.items() == {}
+                assert before.items().keys() == {f"{each}" for each in since}
         elif what == "lost":
             place.lost(partition)
-            since = None if partition == 1 else since
-        elif place.merge is not None and partition < 2:
+            since, early = (None, []) if partition == 1 else (since, early)
+        elif partition < 2:
             number += 1
-            place.merge.take(HandOver(partition, 1, number, True, 0, {f"{partition}": number}))
-            assert since is not None
-            since.append((what, partition))
-        heard = {each for _, each in since or ()}
+            found = HandOver(partition, 1, number, True, 0, {f"{partition}": number})
+            place.take(0, found)  # Another partition of the log: another place's.
+            place.take(1, found)
+            (early if since is None else since).append(partition)
+        heard = set(since or ())
         may = since is not None and (heard == {0, 1} or now_s - began_s >= 10.0)
         assert (place.merge is None) == (since is None)
         assert place.publishable(now_s) is (place.merge if may else None)
