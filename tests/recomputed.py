@@ -23,7 +23,7 @@ from app.market.ranking import BOARDS
 from app.market.rows import QuoteRow
 from app.market.symbols import Listing
 from app.market.trade_tape import TapePartition, WindowTrade
-from tests.consistency.harness import read_all
+from tests.consistency.harness import raw_table, read_all, table
 from tests.tape_trades import trades_of, trades_of_chunks
 
 Rows = dict[str, Any]
@@ -155,11 +155,11 @@ class Recomputed:
     async def differences(self, bootstrap: str) -> dict[str, Any]:
         """Of each table the keys whose rows in Kafka are others, with the row found and the row expected."""
         tables = {
-            spec.name: await _table(bootstrap, spec)
+            spec.name: await table(bootstrap, spec)
             for spec in (*_PLAIN, topics.DAILY_RANGES, topics.LEADERBOARDS, topics.TRADE_WINDOWS)
         }
         raised = {symbol: set(row.pop("raised")) for symbol, row in tables[topics.DAILY_RANGES.name].items()}
-        chunks = await _rows(bootstrap, topics.TRADE_TAPE)
+        chunks = await raw_table(bootstrap, topics.TRADE_TAPE)
         alerts = [json.loads(record.value) for record in await read_all(bootstrap, topics.ALERTS.name)]
         wanted = {spec.name: plain(getattr(self, name)) for spec, name in _PLAIN.items()}
         wanted[topics.DAILY_RANGES.name] = plain(self.ranges)
@@ -270,21 +270,6 @@ def _paces(parts: list[TapePartition]) -> dict[str, tuple[float | None, float | 
 def plain(rows: Mapping[str, Any]) -> Rows:
     """Rows as a reader of their JSON has them."""
     return {key: json.loads(msgspec.json.encode(row)) for key, row in rows.items()}
-
-
-async def _rows(bootstrap: str, spec: topics.TopicSpec) -> dict[str, bytes]:
-    rows: dict[str, bytes] = {}
-    for record in await read_all(bootstrap, spec.name):
-        key = (record.key or b"").decode()
-        if record.value is None:
-            rows.pop(key, None)
-        else:
-            rows[key] = record.value
-    return rows
-
-
-async def _table(bootstrap: str, spec: topics.TopicSpec) -> Rows:
-    return {key: json.loads(value) for key, value in (await _rows(bootstrap, spec)).items()}
 
 
 def differing(found: Rows, wanted: Rows) -> Rows:

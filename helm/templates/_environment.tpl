@@ -1,4 +1,4 @@
-{{/* The environment of Tapereader's processes: every variable is a setting of app/settings.py. */}}
+{{/* The environment of Tapereader's processes: every variable is a setting of app/settings. */}}
 
 {{/* A value as a setting is written: lists by commas, maps as JSON, whole numbers without exponent. */}}
 {{- define "tapereader.asSetting" -}}

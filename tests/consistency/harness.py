@@ -1,6 +1,7 @@
 """A source topic, workers that are killed, and what their table must be in the end."""
 
 import asyncio
+import json
 import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from app.kafka.topics import TopicSpec
 from app.stream.producing import repeat_until_answered
 from tests.consistency.counting_app import Count, add
 from tests.kafka_cluster import AWAY_S, KafkaCluster, settled
@@ -111,6 +113,23 @@ async def read_all(bootstrap: str, topic: str) -> list[Any]:
         return records
     finally:
         await consumer.stop()
+
+
+async def table(bootstrap: str, spec: TopicSpec) -> dict[str, Any]:
+    """A table as anyone who reads its topic from the start finds it: key to parsed row."""
+    return {key: json.loads(value) for key, value in (await raw_table(bootstrap, spec)).items()}
+
+
+async def raw_table(bootstrap: str, spec: TopicSpec) -> dict[str, bytes]:
+    """As `table`, with rows as the bytes that they are."""
+    rows: dict[str, bytes] = {}
+    for record in await read_all(bootstrap, spec.name):
+        key = (record.key or b"").decode()
+        if record.value is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = record.value
+    return rows
 
 
 #: Hurts brokers and returns when they are back; its name says what it did.

@@ -17,8 +17,9 @@ from app.settings import Settings
 from examples import own_windows, wide_spreads
 from producers.replay import replay
 from producers.tape_file import open_lines
+from tests.consistency.harness import raw_table, table
 from tests.eventually import eventually
-from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
+from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker
 from tests.tape_trades import trades_of, trades_of_chunks
 
 PLACES = ("examples.wide_spreads:analyzer", "examples.own_windows:analyzer")

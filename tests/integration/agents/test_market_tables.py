@@ -19,9 +19,9 @@ from app.market.nbbo import Nbbo, fold_nbbo
 from app.market.trade_windows import TradeWindows
 from producers.replay import replay
 from producers.tape_file import open_lines
-from tests.consistency.harness import read_all
+from tests.consistency.harness import raw_table, read_all, table
 from tests.eventually import eventually
-from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker, raw_table, table
+from tests.integration.agents.workers import PARTITIONS, Workers, chunks_of, own_broker
 from tests.tape_trades import trades_of, trades_of_chunks
 
 pytestmark = pytest.mark.verify

@@ -16,10 +16,10 @@ from app.market.ranking import BOARDS
 from producers.publisher import Publisher
 from producers.routing import Routed, route_event
 from producers.simulator.market import MarketModel
-from tests.consistency.harness import read_all
+from tests.consistency.harness import read_all, table
 from tests.eventually import eventually
 from tests.gateway_stack import TEN_ET_MS
-from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, table
+from tests.integration.agents.workers import PARTITIONS, Workers, own_broker
 
 SYMBOLS = 300
 #: Boards that are published before the next thing happens.

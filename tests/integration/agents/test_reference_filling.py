@@ -12,8 +12,9 @@ from app.kafka.admin import ensure_topics
 from app.market.events import Aggregate
 from app.reference.conditions import Conditions
 from app.reference.opening import open_cache
+from tests.consistency.harness import table
 from tests.eventually import eventually
-from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, table
+from tests.integration.agents.workers import PARTITIONS, Workers, own_broker
 from tests.integration.reference.cache_world import clean, misbehave, requests, settings, simulator
 
 

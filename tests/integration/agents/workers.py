@@ -1,24 +1,20 @@
 """A broker with the platform's topics, worker processes on it, and its tables as a reader finds them."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from app.kafka import topics
 from app.local.kafka import LocalKafka
 from tests.conftest import free_port
-from tests.consistency.harness import read_all
 from tests.worker_processes import WorkerProcesses
 
 PARTITIONS = 4
 
 
 @contextmanager
-def own_broker(directory: Path) -> Iterator[str]:
+def own_broker(directory: Path, properties: Mapping[str, str] | None = None) -> Iterator[str]:
     """A broker of the test's own: the platform's topics have one name each."""
-    broker = LocalKafka(directory, free_port(), free_port())
+    broker = LocalKafka(directory, free_port(), free_port(), properties=properties)
     broker.start()
     try:
         broker.wait_ready()
@@ -40,23 +36,6 @@ class Workers(WorkerProcesses):
             **{f"TAPEREADER_{name.upper()}": value for name, value in settings.items()},
         }
         super().__init__(logs, ["-m", "app", "worker"], environment)
-
-
-async def table(bootstrap: str, spec: topics.TopicSpec) -> dict[str, Any]:
-    """A table as anyone who reads its topic from the start finds it: key to parsed row."""
-    return {key: json.loads(value) for key, value in (await raw_table(bootstrap, spec)).items()}
-
-
-async def raw_table(bootstrap: str, spec: topics.TopicSpec) -> dict[str, bytes]:
-    """As `table`, with rows as the bytes that they are."""
-    rows: dict[str, bytes] = {}
-    for record in await read_all(bootstrap, spec.name):
-        key = (record.key or b"").decode()
-        if record.value is None:
-            rows.pop(key, None)
-        else:
-            rows[key] = record.value
-    return rows
 
 
 def chunks_of(rows: dict[str, bytes]) -> dict[str, dict[int, bytes]]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,12 @@ from app.kafka.backup import KEPT
 from producers.publisher import Publisher
 from producers.routing import Routed, route_event
 from tests.integration.agents.workers import own_broker
-from tests.integration.local.platform_run import ROOT, Platform, platform_run
+from tests.integration.local.platform_run import ROOT, Platform
 
 pytestmark = pytest.mark.timeout(240)
 
 SYMBOLS = [f"S{number:02d}" for number in range(24)]
 TEN_ET_MS = 1_795_186_800_000
-
-
-@pytest.fixture
-def platform(tmp_path: Path, redis_url: str) -> Iterator[Platform]:
-    """A broker of the test's own and no process yet."""
-    with (
-        own_broker(tmp_path / "kafka") as bootstrap,
-        platform_run(bootstrap, redis_url, tmp_path, source="none") as found,
-    ):
-        yield found
 
 
 async def command(platform: Platform, *arguments: str, code: int = 0) -> str:

@@ -1,8 +1,6 @@
 """Rows that should not be in the tables are found and removed, and counting goes on as if they had never been."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,24 +12,14 @@ from app.kafka.backup import KEPT
 from app.stream.internals import start_fenced
 from app.stream.producing import stop_producer
 from tests.consistency.harness import read_all
-from tests.integration.agents.workers import own_broker
 from tests.integration.kafka.test_backup import SYMBOLS, TEN_ET_MS, command, folded, publish, tables, volumes
-from tests.integration.local.platform_run import Platform, platform_run
+from tests.integration.local.platform_run import Platform
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(300)]
 
 #: 2036: rows of a time that was taken for good before there were bounds.
 LATE_MS = 2_093_000_000_000
 TAPE = f"{topics.TRADE_TAPE.name}"
-
-
-@pytest.fixture
-def platform(tmp_path: Path, redis_url: str) -> Iterator[Platform]:
-    with (
-        own_broker(tmp_path / "kafka") as bootstrap,
-        platform_run(bootstrap, redis_url, tmp_path, source="none") as found,
-    ):
-        yield found
 
 
 async def _poison(bootstrap: str, found: dict[str, dict[str, bytes]]) -> dict[str, set[str]]:

@@ -11,16 +11,33 @@ import httpx
 import pytest
 
 from app.kafka import topics
+from app.kafka.admin import ensure_topics
+from tests.consistency.harness import raw_table
 from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess
-from tests.integration.agents.workers import Workers, raw_table
-from tests.integration.producers.live_rig import PARTITIONS, Rig, in_order_and_once, sent_events
-from tests.kafka_cluster import KafkaCluster
+from tests.integration.agents.workers import Workers
+from tests.integration.producers.live_rig import PARTITIONS, Rig, in_order_and_once, live_rig, sent_events
+from tests.kafka_cluster import NODES, KafkaCluster
 from tests.recomputed import Recomputed, differing, plain
 
 
 @asynccontextmanager
-async def platform(
+async def market_on(
+    cluster: KafkaCluster, redis_url: str, tmp_path: Path
+) -> AsyncIterator[tuple[Rig, Workers, GatewayProcess]]:
+    """A market from shortly before its open, since bands are told then, on the platform; its first tables are there."""
+    bootstrap = cluster.bootstrap_servers
+    await ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS, NODES, 2)
+    async with live_rig(
+        bootstrap, start="09:29:45", events_per_s=1000, silence_timeout_s=180, producer_buffer_events=2_000_000
+    ) as rig, _platform(bootstrap, redis_url, rig, tmp_path) as (workers, gateway):  # fmt: skip
+        await rig.flowing(1000)
+        await eventually(lambda: _folded(bootstrap), timeout_s=90, interval_s=1)
+        yield rig, workers, gateway
+
+
+@asynccontextmanager
+async def _platform(
     bootstrap: str, redis_url: str, rig: Rig, tmp_path: Path
 ) -> AsyncIterator[tuple[Workers, GatewayProcess]]:
     """Two workers that know the rig's reference data, and a gateway."""
@@ -125,7 +142,7 @@ async def _longest_gap(counted: Callable[[], int]) -> float:
         return longest_s
 
 
-async def folded(bootstrap: str) -> bool:
+async def _folded(bootstrap: str) -> bool:
     """Whether the workers are under way: rows, tapes and reference data are there."""
     return all([await raw_table(bootstrap, spec) for spec in (topics.NBBO, topics.TRADE_TAPE, topics.MARKET_REFERENCE)])
 

@@ -1,28 +1,20 @@
 """Whatever three brokers suffer: the producer's events are in Kafka once, all go on, every table is exact."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from app.kafka import topics
-from app.kafka.admin import ensure_topics
 from tests.eventually import eventually
 from tests.integration.agents.workers import Workers
-from tests.integration.producers.cluster_rig import Follower, Gaps, everything_is_exact, folded, platform
-from tests.integration.producers.live_rig import PARTITIONS, Rig, live_rig
-from tests.kafka_cluster import AWAY_S, NODES, KafkaCluster, kafka_cluster, settled
+from tests.integration.producers.cluster_rig import Follower, Gaps, everything_is_exact, market_on
+from tests.integration.producers.live_rig import Rig
+from tests.kafka_cluster import AWAY_S, KafkaCluster, settled
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(900)]
 
 #: A broker that is paused keeps its connections, and is not heard of.
 PAUSED_S = 20.0
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
-    with kafka_cluster(tmp_path / "cluster") as found:
-        yield found
 
 
 async def leader_killed(cluster: KafkaCluster, workers: Workers) -> None:
@@ -63,18 +55,11 @@ async def test_whatever_three_brokers_suffer_events_count_once(
 
     Every table is then what a plain fold of the raw topics gives, and the gateway serves it.
     """
-    bootstrap = cluster.bootstrap_servers
-    await ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS, NODES, 2)
-    # Bands are told at the open.
-    async with live_rig(
-        bootstrap, start="09:29:45", events_per_s=1000, silence_timeout_s=180, producer_buffer_events=2_000_000
-    ) as rig, platform(bootstrap, redis_url, rig, tmp_path) as (workers, gateway):  # fmt: skip
-        await rig.flowing(1000)
-        await eventually(lambda: folded(bootstrap), timeout_s=90, interval_s=1)
+    async with market_on(cluster, redis_url, tmp_path) as (rig, workers, gateway):
         async with Follower(gateway) as follower:
             for fault in FAULTS:
                 await _suffer(cluster, workers, rig, follower, fault, say)
-        await everything_is_exact(rig, gateway, bootstrap, say)
+        await everything_is_exact(rig, gateway, cluster.bootstrap_servers, say)
         assert workers.reap() == 0
         assert len(workers.running) == 2
 

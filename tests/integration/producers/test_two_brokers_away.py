@@ -4,20 +4,17 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.kafka import topics
-from app.kafka.admin import ensure_topics
 from tests.eventually import eventually
 from tests.gateway_stack import GatewayProcess
 from tests.integration.agents.workers import Workers
-from tests.integration.producers.cluster_rig import Follower, Gaps, everything_is_exact, folded, platform
-from tests.integration.producers.live_rig import PARTITIONS, live_rig
-from tests.kafka_cluster import NODES, KafkaCluster, kafka_cluster
+from tests.integration.producers.cluster_rig import Follower, Gaps, everything_is_exact, market_on
+from tests.kafka_cluster import KafkaCluster
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(600)]
 
@@ -28,23 +25,11 @@ AWAY_S = 50.0
 BACK_S = 20.0
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
-    with kafka_cluster(tmp_path / "cluster") as found:
-        yield found
-
-
 async def test_all_wait_for_two_of_three_brokers(
     cluster: KafkaCluster, redis_url: str, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     """Also a worker that is started meanwhile, and one that is told to stop; nothing is lost, every table is exact."""
-    bootstrap = cluster.bootstrap_servers
-    await ensure_topics(bootstrap, topics.ALL_TOPICS, PARTITIONS, NODES, 2)
-    async with live_rig(
-        bootstrap, start="09:29:45", events_per_s=1000, silence_timeout_s=180, producer_buffer_events=2_000_000
-    ) as rig, platform(bootstrap, redis_url, rig, tmp_path) as (workers, gateway):  # fmt: skip
-        await rig.flowing(1000)
-        await eventually(lambda: folded(bootstrap), timeout_s=90, interval_s=1)
+    async with market_on(cluster, redis_url, tmp_path) as (rig, workers, gateway):
         async with Follower(gateway) as follower:
             with Gaps(cluster, rig, follower) as gaps:
                 gone = [await cluster.leader_of_most(), await cluster.coordinator("tapereader")]
@@ -72,7 +57,7 @@ async def test_all_wait_for_two_of_three_brokers(
             )
             await eventually(lambda: _answered(workers), timeout_s=BACK_S)
             await eventually(lambda: "partition_taken_over" in _log(workers, 3), timeout_s=60)
-        await everything_is_exact(rig, gateway, bootstrap, say)
+        await everything_is_exact(rig, gateway, cluster.bootstrap_servers, say)
         assert workers.reap() == 0
         for number in (1, 2, 3):
             text = _log(workers, number)

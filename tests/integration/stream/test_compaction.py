@@ -11,10 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from faust.types import TP
 
-from app.local.kafka import LocalKafka
 from app.stream import PartitionView, RecordBatch
-from tests.conftest import free_port
 from tests.eventually import eventually
+from tests.integration.agents.workers import own_broker
 from tests.integration.stream.owners import Count, Owner, batch_of, make_source_anew, owners, read_log, rows_of
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(180)]
@@ -29,14 +28,8 @@ FILLER = ("filler",)
 @pytest.fixture(scope="module")
 def cleaning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker that cleans several times a second."""
-    properties = {"log.cleaner.backoff.ms": "200"}
-    broker = LocalKafka(tmp_path_factory.mktemp("cleaning"), free_port(), free_port(), properties=properties)
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker.bootstrap_servers
-    finally:
-        broker.stop()
+    with own_broker(tmp_path_factory.mktemp("cleaning"), {"log.cleaner.backoff.ms": "200"}) as bootstrap:
+        yield bootstrap
 
 
 async def compacted(owner: Owner, offset: int, *, begins: int) -> int:

@@ -11,9 +11,10 @@ from aiokafka.errors import KafkaError
 
 from app.kafka.admin import ensure_topics
 from app.kafka.topics import AGGREGATES, ALL_TOPICS, MARKET_QUOTES
+from tests.consistency.harness import table
 from tests.eventually import eventually
 from tests.gateway_stack import TEN_ET_MS
-from tests.integration.agents.workers import PARTITIONS, Workers, own_broker, table
+from tests.integration.agents.workers import PARTITIONS, Workers, own_broker
 
 pytestmark = pytest.mark.verify
 
