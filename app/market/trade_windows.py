@@ -285,12 +285,19 @@ class TradeWindows:
             self._grown.add(symbol)
             if window.last_ms < self._none_before_ms:
                 self._none_before_ms = window.last_ms
-            if symbol not in self._fresh:
-                self._fresh[symbol] = FreshRows(begin)
-            self._fresh[symbol].extend(trades)
+            fresh = self._fresh.get(symbol)
+            if fresh is None:
+                fresh = self._fresh[symbol] = FreshRows(begin)
+            fresh.extend(trades)
             begin, newest = max(begin, window.first) // CHUNK_TRADES, (window.end - 1) // CHUNK_TRADES
-            touched = self._dirty.setdefault(symbol, set())
-            touched.update(chunk % CHUNK_SLOTS for chunk in range(begin, newest + 1))
+            touched = self._dirty.get(symbol)
+            if touched is None:
+                touched = self._dirty[symbol] = set()
+            # Mostly one chunk: a generator for it takes as long as all of the rest here.
+            if begin == newest:
+                touched.add(newest % CHUNK_SLOTS)
+            else:
+                touched.update(chunk % CHUNK_SLOTS for chunk in range(begin, newest + 1))
         return len(trades)
 
     def _drop(self, symbol: str) -> None:
